@@ -1,0 +1,1 @@
+"""Video-understanding papers, rebuilt as one graph."""

@@ -1,0 +1,191 @@
+"""Indices of arrays: merged from shards, and read by whoever needs the rows of a video.
+
+One index row is one segment of a video: rows [row, row + num_rows) of the .npy file `array`, named
+relative to the index's folder. Frames and features have the same index and the same reader.
+"""
+
+import csv
+import json
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+INDEX = pa.schema(
+    [
+        pa.field("video_id", pa.string(), nullable=False),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),  # null: to the end
+        pa.field("array", pa.string(), nullable=False),
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("num_rows", pa.int64(), nullable=False),
+        ("times_s", pa.list_(pa.float64())),  # of each row, from the first frame of the file
+        ("duration_s", pa.float64()),
+        ("fps", pa.float64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+    ]
+)
+FAILURES = ("video_id", "path", "reason")
+OPEN_ARRAYS = 16  # memory maps that one reader keeps
+NAMED = 20  # failures that an error message names
+
+
+class TooManyFailuresError(Exception):
+    """More videos gave no frames than the data set's card allows."""
+
+
+def index_arrays(
+    *,
+    shards: Sequence[Path],
+    failures: Sequence[Path],
+    index_out: Path,
+    failures_out: Path,
+    max_failures: float,
+    expected: int | None = None,
+) -> None:
+    """Merge the indices and failures of shards; judge the failures.
+
+    `shards` are shard indices, `failures` their failures.csv; arrays lie beside the shard indices, and the
+    merged index, one folder up, names them by shard folder. Their sha256 stand in the parquet's metadata
+    under "arrays". `max_failures` is the share of videos, in [0, 1], that may fail. `expected` is the number
+    of videos there are. Raises TooManyFailuresError, and ValueError where videos are lost, doubled, or an
+    array is shorter than its index.
+    """
+    tables, digests = [], {}
+    for path in sorted(map(Path, shards)):
+        table = pq.read_table(path, schema=INDEX)
+        names = [f"{path.parent.name}/{name}" for name in table["array"].to_pylist()]
+        for name in sorted(set(table["array"].to_pylist())):
+            _check_array(path, name, table)
+            with (path.parent / name).open("rb") as file:
+                digests[f"{path.parent.name}/{name}"] = file_digest(file, "sha256").hexdigest()
+        at = table.schema.get_field_index("array")
+        tables.append(table.set_column(at, INDEX.field("array"), pa.array(names, pa.string())))
+    merged = pa.concat_tables([*tables, INDEX.empty_table()])
+    merged = merged.sort_by([("video_id", "ascending"), ("start_s", "ascending")])
+    failed = sorted(row for path in failures for row in _read_failures(Path(path)))
+    _judge(set(merged["video_id"].to_pylist()), failed, max_failures, expected)
+    metadata = {"arrays": json.dumps(digests, sort_keys=True)}
+    pq.write_table(merged.replace_schema_metadata(metadata), index_out)
+    write_failures(failed, failures_out)
+
+
+def _check_array(index: Path, name: str, table: pa.Table) -> None:
+    array = np.load(index.parent / name, mmap_mode="r")
+    used = [row["row"] + row["num_rows"] for row in table.to_pylist() if row["array"] == name]
+    if max(used) > len(array):
+        raise ValueError(f"{index}: uses {max(used)} rows of {name}, which has {len(array)}")
+
+
+def _judge(read: set[str], failed: list[tuple[str, ...]], max_failures: float, expected: int | None) -> None:
+    both = read & {row[0] for row in failed}
+    total = len(read) + len(failed)
+    if both:
+        raise ValueError(f"{sorted(both)[0]}: read in one shard, failed in another")
+    if expected is not None and total != expected:
+        raise ValueError(
+            f"expected {expected} videos, the shards hold {len(read)} and {len(failed)} that failed"
+        )
+    if len(failed) > max_failures * total:
+        more = "" if len(failed) <= NAMED else f"\n  and {len(failed) - NAMED} more"
+        lines = "".join(f"\n  {video_id} ({path}): {reason}" for video_id, path, reason in failed[:NAMED])
+        raise TooManyFailuresError(
+            f"{len(failed)} of {total} videos cannot be read, the card allows {max_failures:.2%}"
+            f" (max_failures):{lines}{more}"
+        )
+
+
+def _read_failures(path: Path) -> list[tuple[str, ...]]:
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    if tuple(header) != FAILURES:
+        raise ValueError(f"{path}: expected the columns {','.join(FAILURES)}, got {','.join(header)}")
+    return [tuple(row) for row in rows]
+
+
+def write_failures(rows: Sequence[tuple[str, ...]], path: Path) -> None:
+    """failures.csv: video_id, path, reason; only the header where there is none."""
+    with Path(path).open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(FAILURES)
+        writer.writerows(rows)
+
+
+class Arrays:
+    """Rows of videos by id, memory-mapped when asked for. Cheap to send to another process."""
+
+    def __init__(self, index: Path):
+        """Reads the index (parquet), no array. Raises FileNotFoundError, pyarrow.ArrowInvalid."""
+        self.index = Path(index)
+        self._segments: dict[str, list[dict[str, Any]]] = {}
+        for segment in pq.read_table(self.index, schema=INDEX).to_pylist():
+            segment["times_s"] = np.asarray(segment["times_s"] or [], dtype=np.float64)
+            self._segments.setdefault(segment["video_id"], []).append(segment)
+        self._maps: OrderedDict[str, np.ndarray] = OrderedDict()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_maps": OrderedDict()}  # a memory map would travel as its bytes
+
+    def __len__(self) -> int:
+        return len(self._segments)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._segments)
+
+    def __contains__(self, video_id: object) -> bool:
+        return video_id in self._segments
+
+    def segment(self, video_id: str, start_s: float | None = None) -> dict[str, Any]:
+        """The index row that holds `start_s` (left out: the video's first). Raises KeyError naming the index."""
+        try:
+            segments = self._segments[video_id]
+        except KeyError:
+            raise KeyError(f"{self.index}: no video {video_id!r} (see failures.csv beside it)") from None
+        at = [s for s in segments if start_s is not None and (s["start_s"] or 0.0) <= start_s + 1e-6]
+        return at[-1] if at else segments[0]
+
+    def times_s(self, video_id: str, start_s: float | None = None, end_s: float | None = None) -> np.ndarray:
+        """(T,) times of what `rows` returns, in seconds from the first frame of the file."""
+        segment = self.segment(video_id, start_s)
+        return segment["times_s"][_part(segment, start_s, end_s)]
+
+    def rows(self, video_id: str, start_s: float | None = None, end_s: float | None = None) -> np.ndarray:
+        """The rows of a video shown in [start_s, end_s), as a read-only view (T, ...) of the array on disk.
+
+        At least one: where none falls into the window, the one that is up at start_s. Raises KeyError.
+        """
+        segment = self.segment(video_id, start_s)
+        part = _part(segment, start_s, end_s)
+        first, last = segment["row"] + part.start, segment["row"] + part.stop
+        return self._array(segment["array"])[first:last]
+
+    def _array(self, name: str) -> np.ndarray:
+        if name in self._maps:
+            self._maps.move_to_end(name)
+            return self._maps[name]
+        self._maps[name] = array = np.load(self.index.parent / name, mmap_mode="r", allow_pickle=False)
+        if len(self._maps) > OPEN_ARRAYS:
+            self._maps.popitem(last=False)
+        return array
+
+
+def _part(segment: dict[str, Any], start_s: float | None, end_s: float | None) -> slice:
+    if start_s is None and end_s is None:
+        return slice(0, segment["num_rows"])
+    return slice(*window(segment["times_s"], start_s, end_s))
+
+
+def window(times_s: np.ndarray, start_s: float | None, end_s: float | None) -> tuple[int, int]:
+    """First and one past the last of rising `times_s` in [start_s, end_s); at least the one up at start_s."""
+    first = 0 if start_s is None else int(np.searchsorted(times_s, start_s - 1e-6))
+    last = len(times_s) if end_s is None else int(np.searchsorted(times_s, end_s - 1e-6))
+    if last > first:
+        return first, last
+    up = max(0, int(np.searchsorted(times_s, (start_s or 0.0) + 1e-6, side="right")) - 1)
+    return up, up + 1

@@ -1,0 +1,116 @@
+"""extract_frames: the videos of one shard as one array of uint8 frames, with an index and a list of failures.
+
+The array grows on disk video by video, so that memory is that of one video whatever the shard holds.
+"""
+
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from retake.data.array_index import INDEX, write_failures
+from retake.data.video import Frames, VideoError, read_frames
+from retake.data.views import frame_size, indices, placement
+from retake.schema.manifest import Manifest
+
+ARRAY = "frames.npy"  # the array's name beside its index
+
+
+class GrowingArray:
+    """A .npy file to which rows are appended; its header says how many once it is closed."""
+
+    def __init__(self, path: Path, row_shape: tuple[int, ...], dtype: Any):
+        self.path, self.row_shape, self.dtype, self.num_rows = Path(path), row_shape, np.dtype(dtype), 0
+        self.file: BinaryIO = self.path.open("wb")
+        self._header()
+
+    def _header(self) -> None:
+        # numpy leaves room in a header for a first axis of any length, so that it can be written again in place
+        shape = (self.num_rows, *self.row_shape)
+        header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self.file, header)
+
+    def append(self, rows: np.ndarray) -> int:
+        """Writes `rows` (N, *row_shape) and returns the number of the first of them."""
+        if rows.shape[1:] != self.row_shape or rows.dtype != self.dtype:
+            raise ValueError(
+                f"{self.path}: expected rows of {self.row_shape} {self.dtype}, got {rows.shape[1:]}"
+            )
+        self.file.write(memoryview(np.ascontiguousarray(rows)).cast("B"))
+        first, self.num_rows = self.num_rows, self.num_rows + len(rows)
+        return first
+
+    def close(self) -> None:
+        begin = self.file.tell() - self.num_rows * int(np.prod(self.row_shape)) * self.dtype.itemsize
+        self.file.seek(0)
+        self._header()
+        if self.file.tell() != begin:
+            raise RuntimeError(f"{self.path}: numpy changed the length of its header while rows were added")
+        self.file.close()
+
+
+def extract_frames(
+    *,
+    view: Mapping[str, Any],
+    manifest: Path,
+    array_out: Path,
+    index_out: Path,
+    failures_out: Path,
+    root_override: Path | None = None,
+) -> None:
+    """Write the frames of a manifest's videos, in the order of their ids.
+
+    `view` is a recipe's entry: kind (frames), count, sampling, resize, crop. Writes (rows, H, W, 3) uint8
+    RGB, one index row a video, and a row of failures.csv for each video that gives no frames.
+    `root_override` is a folder to read from in place of the manifest's root. Raises ValueError on a view
+    that cannot make one array.
+    """
+    if view.get("kind") != "frames":
+        raise ValueError(f"view: extract_frames makes views of kind frames, not {view.get('kind')!r}")
+    listed = Manifest.read(manifest)
+    root = Path(root_override or listed.root)
+    videos = sorted((file.video_id, file.path) for file in listed.files if file.video_id is not None)
+    array, rows, failures = GrowingArray(array_out, (*frame_size(view), 3), np.uint8), [], []
+    for video_id, path in tqdm(videos, desc="videos", unit="video", file=sys.stderr, mininterval=1.0):
+        try:
+            frames = frames_of(view, root / path)
+        except VideoError as error:
+            failures.append((video_id, path, error.reason))
+            tqdm.write(f"{path}: {error.reason}", file=sys.stderr)
+            continue
+        rows.append(_row(video_id, array.append(frames.rgb), frames))
+    array.close()
+    pq.write_table(pa.Table.from_pylist(rows, schema=INDEX), index_out)
+    write_failures(failures, failures_out)
+
+
+def frames_of(view: Mapping[str, Any], path: Path) -> Frames:
+    """One video through a view. Raises VideoError."""
+
+    def choose(times_s: np.ndarray) -> np.ndarray:
+        return indices(view.get("count"), len(times_s), view.get("sampling", "segment_starts"))
+
+    return read_frames(path, choose, place=partial(placement, view))
+
+
+def _row(video_id: str, row: int, frames: Frames) -> dict[str, Any]:
+    probe = frames.probe
+    return {
+        "video_id": video_id,
+        "start_s": 0.0,
+        "end_s": None,
+        "array": ARRAY,
+        "row": row,
+        "num_rows": len(frames.rgb),
+        "times_s": frames.times_s.tolist(),
+        "duration_s": probe.duration_s,
+        "fps": probe.fps,
+        "width": probe.width,
+        "height": probe.height,
+    }

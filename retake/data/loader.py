@@ -1,0 +1,230 @@
+"""Batches from tables: which rows come when, and what a model is given of them.
+
+Letters  B examples, T frames, C channels or feature width, H W pixels, K classes.
+The order of a run is a function of (seed, epoch) and nothing else, so that a resumed run sees what it would have seen.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from torch.nn.functional import interpolate
+
+from retake.data.array_index import Arrays
+
+COLUMNS = [
+    "item_id", "ref_id", "video_id", "start_s", "end_s", "text_in", "text_out", "options", "labels", "value", "weight",
+]  # fmt: skip
+KINDS = ("frames", "features")
+ROWS = ("all", "one_per_item", "by_item")
+
+
+def read_rows(annotations: Path | str, split: str) -> list[dict[str, Any]]:
+    """The rows of one split, as they stand in the table. Raises ValueError if there is none."""
+    table = pq.read_table(annotations, columns=[*COLUMNS, "split"])
+    rows = [row for row in table.to_pylist() if row.pop("split") == split]
+    if not rows:
+        raise ValueError(f"{annotations}: no row of split {split!r}")
+    return rows
+
+
+class Source:
+    """Rows of one split whose videos are there, and the arrays of those videos.
+
+    kind  frames: uint8 (T, H, W, 3) a video; features: float32 (T, C)
+    """
+
+    def __init__(self, spec: dict[str, Any], *, num_classes: int | None = None):
+        if spec["kind"] not in KINDS:
+            raise ValueError(f"data: kind: expected one of {KINDS}, found {spec['kind']!r}")
+        self.spec, self.kind, self.num_classes = spec, spec["kind"], num_classes
+        self.arrays = Arrays(Path(spec["index"]))
+        rows = read_rows(spec["annotations"], spec["split"])
+        self.rows = [row for row in rows if row["video_id"] in self.arrays]
+        self.left_out = len(rows) - len(self.rows)
+        if not self.rows:
+            raise ValueError(f"{spec['index']}: none of the videos of split {spec['split']!r} is in it")
+
+    def order(self, rng: np.random.Generator) -> list[int]:
+        """Row numbers of one epoch: as `rows` says, each as often as `share` says."""
+        how, share = self.spec.get("rows", "all"), self.spec.get("share", 1.0)
+        if how not in ROWS:
+            raise ValueError(f"data: rows: expected one of {ROWS}, found {how!r}")
+        units = [[i] for i in range(len(self.rows))] if how == "all" else self._by_item()
+        if how == "one_per_item":
+            units = [[unit[rng.integers(len(unit))]] for unit in units]
+        whole, part = divmod(share, 1.0)
+        picked = [rng.permutation(len(units)) for _ in range(int(whole))]
+        picked.append(rng.permutation(len(units))[: round(part * len(units))])
+        return [int(i) for turn in picked for u in turn for i in rng.permutation(units[u])]
+
+    def _by_item(self) -> list[list[int]]:
+        items: dict[str, list[int]] = {}
+        for number, row in enumerate(self.rows):
+            items.setdefault(row["item_id"], []).append(number)
+        return list(items.values())
+
+    def batch(
+        self, numbers: Iterable[int], shape: Any = None, rng: np.random.Generator | None = None
+    ) -> dict[str, Any]:
+        """Rows of the table as one batch; see `batch_of`."""
+        return batch_of([self.rows[i] for i in numbers], self.arrays, self, shape, rng)
+
+
+def batch_of(
+    rows: list[dict[str, Any]],
+    arrays: Any,
+    source: Any,
+    shape: Any = None,
+    rng: np.random.Generator | None = None,
+) -> dict[str, Any]:
+    """What a model is given. `source` says kind and num_classes; `shape` is a BatchShape or None.
+
+    frames (B, 3, T, H, W) uint8 (`to_device` makes them float in [0, 1]) or features (B, T, C); keep (B, T) bool;
+    same_as (B,): the first row of the batch that shows the same; item_id, text_in, text_out: lists; labels (B, K) and
+    value (B,), where the table has them. Shorter videos are padded with zeros.
+    """
+    first: dict[tuple, int] = {}
+    same_as, clips = [], []
+    for row in rows:
+        place = (row["video_id"], row["start_s"], row["end_s"])
+        if place not in first or rng is not None:  # drawn anew for each row: nothing is shared
+            first[place] = len(clips)
+            clips.append(_seen(arrays.rows(*place), source.kind, shape, rng))
+        else:
+            clips.append(clips[first[place]])
+        same_as.append(first[place])
+    longest = max(len(clip) for clip in clips)
+    stacked = np.zeros((len(clips), longest, *clips[0].shape[1:]), dtype=clips[0].dtype)
+    keep = np.zeros((len(clips), longest), dtype=bool)
+    for number, clip in enumerate(clips):
+        stacked[number, : len(clip)] = clip
+        keep[number, : len(clip)] = True
+    media = torch.from_numpy(stacked)
+    batch = {
+        source.kind: media.permute(0, 4, 1, 2, 3) if source.kind == "frames" else media,
+        "keep": torch.from_numpy(keep),
+        "same_as": torch.tensor(same_as),
+        "item_id": [row["item_id"] for row in rows],
+        "text_in": [row["text_in"] or "" for row in rows],
+        "text_out": [row["text_out"] or "" for row in rows],
+    }
+    return batch | _targets(rows, source.num_classes)
+
+
+def _targets(rows: list[dict[str, Any]], num_classes: int | None) -> dict[str, torch.Tensor]:
+    targets = {}
+    if num_classes is not None and all(row["labels"] is not None for row in rows):
+        labels = torch.zeros(len(rows), num_classes)
+        for number, row in enumerate(rows):
+            if max(row["labels"], default=0) >= num_classes:
+                raise ValueError(
+                    f"{row['ref_id']}: label {max(row['labels'])}, the model has {num_classes} classes"
+                )
+            labels[number, list(row["labels"])] = 1.0
+        targets["labels"] = labels
+    if all(row["value"] is not None for row in rows):
+        targets["value"] = torch.tensor([row["value"] for row in rows], dtype=torch.float32)
+    return targets
+
+
+def _seen(clip: np.ndarray, kind: str, shape: Any, rng: np.random.Generator | None) -> np.ndarray:
+    """One video as the batch plan wants it: frames at a stride, scaled and cropped; random places need an rng."""
+    if len(clip) == 0:
+        raise ValueError("a segment holds no frame: the index or the segment's times are wrong")
+    if shape is None:
+        return clip
+    if shape.frames is not None:
+        low, high = shape.stride
+        stride = high if rng is None else int(rng.integers(low, high + 1))
+        room = len(clip) - (shape.frames - 1) * stride
+        begin = max(0, (room - 1) // 2 if rng is None else int(rng.integers(max(1, room))))
+        clip = clip[np.minimum(begin + stride * np.arange(shape.frames), len(clip) - 1)]
+    if kind == "frames" and shape.size_px is not None:
+        clip = _scaled_and_cropped(clip, shape, rng)
+    return clip
+
+
+def _scaled_and_cropped(clip: np.ndarray, shape: Any, rng: np.random.Generator | None) -> np.ndarray:
+    low, high = shape.short_side_px or (shape.size_px, shape.size_px)
+    short = (low + high) // 2 if rng is None else int(rng.integers(low, high + 1))
+    height, width = clip.shape[1:3]
+    factor = short / min(height, width)
+    size = (max(shape.size_px, round(height * factor)), max(shape.size_px, round(width * factor)))
+    pixels = torch.from_numpy(np.ascontiguousarray(clip)).permute(0, 3, 1, 2).float()
+    if size != (height, width):
+        pixels = interpolate(pixels, size=size, mode="bilinear", antialias=True, align_corners=False)
+    rooms = [side - shape.size_px for side in size]
+    top, left = ((r // 2 if rng is None else int(rng.integers(r + 1))) for r in rooms)
+    cut = pixels[:, :, top : top + shape.size_px, left : left + shape.size_px]
+    return cut.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+
+
+def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """The batch's tensors on `device`; frames become float32 in [0, 1] there."""
+    moved = {
+        k: v.to(device, non_blocking=True) if isinstance(v, torch.Tensor) else v for k, v in batch.items()
+    }
+    if "frames" in moved and moved["frames"].dtype == torch.uint8:
+        moved["frames"] = moved["frames"].float() / 255
+    return moved
+
+
+def epoch_groups(
+    sources: list[Source], shapes: Iterable[Any], *, seed: int, epoch: int
+) -> Iterator[tuple[Any, list[tuple[int, int]]]]:
+    """(shape, [(source, row), ...]) of every optimiser step of an epoch; the last step may be smaller.
+
+    Which source comes when is drawn in proportion to what each has to give.
+    """
+    rng = np.random.default_rng([seed % 2**63, epoch])
+    queues = [iter(source.order(rng)) for source in sources]
+    if len(sources) == 1:
+        turns: Iterator[int] | None = None
+    else:
+        orders = [list(queue) for queue in queues]
+        turns = iter(rng.permutation(np.repeat(np.arange(len(sources)), [len(o) for o in orders])).tolist())
+        queues = [iter(order) for order in orders]
+    for shape in shapes:
+        group = []
+        while len(group) < shape.items:
+            of = shape.source if shape.source is not None else (0 if turns is None else next(turns, None))
+            row = None if of is None else next(queues[of], None)
+            if row is None and (of is None or shape.source is not None or turns is None):
+                break
+            if row is not None:
+                group.append((of, row))
+        if not group:
+            return
+        yield shape, group
+
+
+def mini_batches(
+    group: list[tuple[int, int]], at_once: int, *, rank: int = 0, num_processes: int = 1
+) -> list[tuple[int, list[int]]]:
+    """A group's part for one process as (source, rows): one source each, at most `at_once` rows."""
+    mine = sorted(group, key=lambda pair: pair[0])[
+        rank::num_processes
+    ]  # stable: the order within a source stays
+    batches: list[tuple[int, list[int]]] = []
+    for of, row in mine:
+        if not batches or batches[-1][0] != of or len(batches[-1][1]) == at_once:
+            batches.append((of, []))
+        batches[-1][1].append(row)
+    return batches
+
+
+def prefetched(makers: Iterable[Callable[[], Any]]) -> Iterator[Any]:
+    """Results of `makers` in order, the next one made in a thread while one is used."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        ahead = None
+        for maker in makers:
+            now, ahead = ahead, pool.submit(maker)
+            if now is not None:
+                yield now.result()
+        if ahead is not None:
+            yield ahead.result()

@@ -1,0 +1,151 @@
+"""Make a release at mini scale: the data set's mini.py writes its official files, made of clips of the mini world.
+
+A mini.py has
+    OPTIONS                                   its options and their defaults, beside those of World
+    annotate(world, root, plan) -> DataFrame  writes the annotation files; returns what is true of each clip
+    media(world, root, plan, shard) -> list   writes the media files of one shard; returns (path, video_id) of each
+and both depend on the plan alone, so that shards can be made in any order, in parallel, and always give the same bytes.
+"""
+
+import importlib
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from retake.miniworld import Clip, World, facts
+from retake.schema.manifest import Manifest, entry_of
+from retake.schema.shards import shard_names, shard_of
+
+LOG = logging.getLogger(__name__)
+WORLD_OPTIONS = {one.name: one.default for one in fields(World) if one.init}
+TRUTH = pa.schema([
+    ("video_id", pa.string()),
+    ("fact", pa.string()),
+    ("kind", pa.string()),
+    ("value", pa.string()),
+    ("words", pa.list_(pa.string())),
+])
+
+
+@dataclass(frozen=True)
+class MiniPlan:
+    """What a mini release is made from: items per split, and the options of its mini.py with defaults filled in."""
+
+    release: str
+    splits: dict[str, int]
+    options: dict[str, Any]
+    num_shards: int
+
+    def in_shard(self, video_id: str, shard: str) -> bool:
+        return shard_of(video_id, self.num_shards) == shard
+
+
+def make_release(
+    *,
+    release: str,
+    root: Path,
+    splits: dict[str, int],
+    options: dict[str, Any],
+    num_shards: int,
+    files_out: Path,
+    truth_out: Path,
+) -> None:
+    """Write a release's annotation files under `root`, their manifest and the truth of its clips (parquet).
+
+    Raises ValueError that names the release and the option on an option or a split that it does not have.
+    """
+    started = time.perf_counter()
+    mini, world, plan = _opened(release, splits, options, num_shards)
+    held: list[pd.DataFrame] = []
+
+    def write(folder: Path) -> list[tuple[Path, str | None]]:
+        held.append(mini.annotate(world, folder, plan))
+        return [(path, None) for path in sorted(folder.rglob("*")) if path.is_file()]
+
+    _placed(Path(root), "annotations", release, write).write(files_out)
+    columns = held[0].reindex(columns=TRUTH.names).to_dict("list")
+    pq.write_table(pa.table(columns, schema=TRUTH), truth_out)
+    LOG.info("%s: annotations of %s in %.1f s", release, plan.splits, time.perf_counter() - started)
+
+
+def render_videos(
+    *,
+    release: str,
+    root: Path,
+    splits: dict[str, int],
+    options: dict[str, Any],
+    num_shards: int,
+    shard: str,
+    manifest_out: Path,
+) -> None:
+    """Write the media files of one shard of a release under `root`, and their manifest.
+
+    Raises ValueError as make_release does, and on a shard that the release does not have.
+    """
+    started = time.perf_counter()
+    mini, world, plan = _opened(release, splits, options, num_shards)
+    if shard not in shard_names(num_shards):
+        raise ValueError(f"{release}: shard {shard!r}; expected one of {', '.join(shard_names(num_shards))}")
+    manifest = _placed(
+        Path(root), f"shard{shard}", release, lambda folder: mini.media(world, folder, plan, shard)
+    )
+    manifest.write(manifest_out)
+    LOG.info("%s: %d files of shard %s in %.1f s", release, len(manifest.files), shard, time.perf_counter() - started)
+
+
+def truth_table(clips: Iterable[tuple[str, Clip]]) -> pd.DataFrame:
+    """The facts of (video_id, clip) pairs, a row a fact."""
+    return pd.DataFrame(
+        [
+            (video_id, fact.fact, fact.kind, fact.value, list(fact.words))
+            for video_id, clip in clips
+            for fact in facts(clip)
+        ],
+        columns=TRUTH.names,
+    )
+
+
+def _opened(
+    release: str, splits: dict[str, int], options: dict[str, Any], num_shards: int
+) -> tuple[ModuleType, World, MiniPlan]:
+    """The data set's mini.py, the world and the plan; options are checked against what both know."""
+    mini = importlib.import_module(f"retake.data.datasets.{release}.mini")
+    known = {**WORLD_OPTIONS, **mini.OPTIONS}
+    if unknown := sorted(set(options) - set(known)):
+        raise ValueError(f"{release}: option {unknown[0]!r}; expected one of {', '.join(sorted(known))}")
+    if set(splits) != set(mini.SPLITS):
+        raise ValueError(f"{release}: splits {', '.join(splits) or 'none'}; expected {', '.join(mini.SPLITS)}")
+    told = {**known, **options}
+    try:
+        world = World(**{name: told[name] for name in WORLD_OPTIONS})
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{release}: {error}") from None
+    return mini, world, MiniPlan(release, dict(splits), told, num_shards)
+
+
+def _placed(
+    root: Path, part: str, release: str, write: Callable[[Path], list[tuple[Path, str | None]]]
+) -> Manifest:
+    """Let `write` fill a folder beside the files of `root`, then move each file to its place: none is ever half there."""
+    folder = root / f".{part}.part"
+    shutil.rmtree(folder, ignore_errors=True)  # of a job that was killed
+    folder.mkdir(parents=True)
+    try:
+        entries = []
+        for path, video_id in write(folder):
+            entries.append(entry_of(folder, path, video_id))
+            place = root / path.relative_to(folder)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(place)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return Manifest(release, str(root), sorted(entries, key=lambda entry: entry.path))

@@ -1,0 +1,279 @@
+"""One reader for every video and picture: which frames there are, when each is shown, and their pixels.
+
+Headers lie about counts, rates and lengths, so none is believed. The packets say which frames to expect,
+decoding says whether they came; where the two differ the file is decoded once more, and only what came out
+counts. Time 0 is the first frame that is shown, whatever its stamp. Frames without usable stamps are spaced
+by the stream's nominal rate. Rotation by quarter turns is applied, sample aspect ratio is not. Of several
+video streams FFmpeg's choice is read: the one marked default, then the one with most bits, then the first; a
+cover picture is no video.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from retake.data.array_index import window
+from retake.data.decoding import (
+    LIMITS,
+    Limits,
+    Source,
+    Timeline,
+    VideoError,
+    count,
+    decoded,
+    open_video,
+    scan,
+)
+
+__all__ = [
+    "LIMITS",
+    "Frames",
+    "Limits",
+    "Placement",
+    "Probe",
+    "VideoError",
+    "everything",
+    "probe",
+    "read_frames",
+    "whole",
+]
+
+# Chroma is interpolated, not repeated: the error against the picture that was encoded is a third.
+SCALING = (
+    Interpolation.BILINEAR
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.ACCURATE_RND
+    | Interpolation.BITEXACT
+)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Facts of a video. Height and width are as shown, after rotation; times in seconds.
+
+    `num_frames` is what decoded, or after `probe` alone what the packets promise (None: they do not say).
+    `fps` and `duration_s` come from the stamps where there are any.
+    """
+
+    width: int
+    height: int
+    rotation: int  # degrees, clockwise, that were applied: 0, 90, 180, 270
+    codec: str
+    container: str
+    stream: int
+    pixels: str
+    has_stamps: bool
+    fps: float
+    duration_s: float | None = None
+    num_frames: int | None = None
+    num_damaged: int = 0
+
+
+class Placement(NamedTuple):
+    """Where a frame of some size goes: scaled to (height, width), then a window cut out of it."""
+
+    height: int
+    width: int
+    top: int
+    left: int
+    out_height: int
+    out_width: int
+
+
+class Frames(NamedTuple):
+    """rgb (T, H, W, 3) uint8, times_s (T,) float64 from the first frame of the file, and the file's facts."""
+
+    rgb: np.ndarray
+    times_s: np.ndarray
+    probe: Probe
+
+
+Choose = Callable[[np.ndarray], np.ndarray]  # (N,) times of the frames there are -> (T,) indices, ascending
+Place = Callable[[int, int], Placement]  # (height, width) -> placement
+Cut = tuple[float | None, float | None]
+
+
+def whole(height: int, width: int) -> Placement:
+    """The frame as it is."""
+    return Placement(height, width, 0, 0, height, width)
+
+
+def everything(times_s: np.ndarray) -> np.ndarray:
+    """All frames."""
+    return np.arange(len(times_s))
+
+
+def _quarter_turns(frame: Any) -> int:
+    """Counter-clockwise quarter turns that show the frame upright; a matrix that is none counts as 0."""
+    return int(frame.rotation) // 90 % 4 if frame.rotation % 90 == 0 and abs(frame.rotation) <= 360 else 0
+
+
+def _packets_for(timeline: Timeline, window: tuple[int, int], chosen: list[int], straight: int) -> tuple:
+    """Stamps of the packets to decode (None: all), and whether frames between are jumped over.
+
+    The window is decoded whole from the key frame before it; where that is more than `straight` packets, only
+    each chosen frame is, from the key frame before it.
+    """
+    if not timeline.keys or (window == (0, len(timeline.pts)) and len(timeline.order) <= straight):
+        return None, False
+    place = {pts: n for n, pts in enumerate(timeline.order)}
+
+    def start(pts: int) -> int:
+        before = bisect_right(timeline.keys, pts) - 1
+        return min(place[timeline.keys[before]], place[pts]) if before >= 0 else 0
+
+    stamps = timeline.pts[slice(*window)]
+    run = range(start(stamps[0]), max(place[pts] for pts in stamps) + 1)
+    if len(run) <= straight:
+        return {timeline.order[n] for n in run}, False
+    wanted = {n for pts in {timeline.pts[c] for c in chosen} for n in range(start(pts), place[pts] + 1)}
+    return {timeline.order[n] for n in wanted}, True
+
+
+class _Canvas:
+    """Turns decoded frames into rows of one array: upright, RGB, scaled and cut as `place` says."""
+
+    def __init__(self, path: Path, num_rows: int, place: Place, limits: Limits):
+        self.path, self.num_rows, self.place, self.limits = path, num_rows, place, limits
+        self.scaler = VideoReformatter()
+        self.rgb: np.ndarray | None = None
+        self.height = self.width = self.rotation = 0
+
+    def put(self, rows: list[int], frame: Any) -> None:
+        turns = _quarter_turns(frame)
+        if self.rgb is None:  # the first frame's size and rotation are the video's
+            self._begin(frame, turns)
+        to = self.placement
+        width, height = (to.height, to.width) if turns % 2 else (to.width, to.height)
+        scaled = self.scaler.reformat(
+            frame, width, height, "rgb24", interpolation=SCALING, threads=1
+        ).to_ndarray()
+        upright = np.rot90(scaled, turns)
+        self.rgb[rows] = upright[to.top : to.top + to.out_height, to.left : to.left + to.out_width]
+
+    def _begin(self, frame: Any, turns: int) -> None:
+        size = (frame.width, frame.height) if turns % 2 else (frame.height, frame.width)
+        (self.height, self.width), self.rotation = size, -90 * turns % 360
+        if self.height * self.width > self.limits.frame_pixels:
+            raise VideoError(
+                self.path, f"{self.width}x{self.height} is over {self.limits.frame_pixels} pixels"
+            )
+        self.placement = to = self.place(self.height, self.width)
+        if (
+            to.top < 0
+            or to.left < 0
+            or to.top + to.out_height > to.height
+            or to.left + to.out_width > to.width
+        ):
+            raise VideoError(
+                self.path, f"{to.width}x{to.height} is smaller than the crop {to.out_width}x{to.out_height}"
+            )
+        shape = (self.num_rows, to.out_height, to.out_width, 3)
+        if np.prod(shape, dtype=float) > self.limits.output_bytes:
+            raise VideoError(self.path, f"{self.num_rows} frames are over {self.limits.output_bytes} bytes")
+        self.rgb = np.empty(shape, dtype=np.uint8)
+
+
+def _read(
+    path: Path, timeline: Timeline, choose: Choose, cut: Cut, place: Place, limits: Limits
+) -> Frames | None:
+    """The chosen frames by this timeline; None where decoding does not agree with it."""
+    times = timeline.times_s()
+    first, last = window(times, *cut)
+    chosen = (np.asarray(choose(times[first:last])) + first).tolist()
+    if not chosen or chosen != sorted(chosen) or chosen[0] < first or chosen[-1] >= last:
+        raise ValueError(
+            f"expected ascending indices below {last - first}, got {[n - first for n in chosen]}"
+        )
+    feed, jumps = _packets_for(timeline, (first, last), chosen, limits.straight)
+    rows: dict[int | None, list[int]] = {}
+    for row, n in enumerate(chosen):
+        rows.setdefault(timeline.pts[n] if timeline.exact else n, []).append(row)
+    canvas, seen, found = _Canvas(path, len(chosen), place, limits), [], set()
+    with open_video(path, limits) as source:
+        for n, frame in enumerate(decoded(source, feed)):
+            key = frame.pts if timeline.exact else n
+            seen.append(key)
+            if key in rows and key not in found:
+                if jumps and frame.is_corrupt:  # the key frame was none
+                    return None
+                canvas.put(rows[key], frame)
+                found.add(key)
+        damaged, of = source.damaged + timeline.missing, source.num_fed + timeline.missing
+        about = _about(source, canvas, timeline.facts()) if found else None
+    if damaged > limits.damaged * max(of, 1):
+        raise VideoError(path, f"damaged or truncated: {damaged} of {of} pictures are missing or broken")
+    if about is None or len(found) < len(rows) or not (jumps or _agrees(timeline, seen, first, last)):
+        return None
+    return Frames(canvas.rgb, times[chosen], replace(about, num_damaged=damaged))
+
+
+def _about(source: Source, canvas: _Canvas, facts: dict[str, Any]) -> Probe:
+    """The file's facts; to be asked while it is open."""
+    return Probe(
+        height=canvas.height,
+        width=canvas.width,
+        rotation=canvas.rotation,
+        codec=source.stream.codec_context.name,
+        container=source.container.format.name,
+        stream=source.stream.index,
+        pixels=source.stream.codec_context.pix_fmt or "",
+        **facts,
+    )
+
+
+def _agrees(timeline: Timeline, seen: list, first: int, last: int) -> bool:
+    """Whether exactly the expected frames of the window came, in order."""
+    if not timeline.exact:
+        return True
+    expected = timeline.pts[first:last]
+    whole_file = (first, last) == (0, len(timeline.pts))
+    return expected == (seen if whole_file else [p for p in seen if expected[0] <= p <= expected[-1]])
+
+
+def read_frames(
+    path: Path,
+    choose: Choose = everything,
+    *,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    place: Place = whole,
+    limits: Limits = LIMITS,
+) -> Frames:
+    """The frames that `choose` picks of those shown in [start_s, end_s), placed as `place` says.
+
+    `choose` gets the times (N,) of the frames there are (N >= 1) and returns ascending indices (T,); an index
+    may repeat. A window without a frame has the one that is up at start_s, so that an image is a video with
+    start_s = end_s = 0.
+    Raises VideoError where the file has no frames to give, is over `limits`, or is damaged beyond them.
+    """
+    timeline = scan(Path(path), limits)
+    if timeline.exact:
+        frames = _read(path, timeline, choose, (start_s, end_s), place, limits)
+        if frames is not None:
+            return frames
+    frames = _read(path, count(path, timeline, limits), choose, (start_s, end_s), place, limits)
+    if frames is None:
+        raise VideoError(path, "decodes to other frames each time")
+    return frames
+
+
+def probe(path: Path, limits: Limits = LIMITS) -> Probe:
+    """Facts of a video at the cost of its first frame; `read_frames` returns those that decoding confirmed.
+
+    Raises VideoError as `read_frames` does, but for damage behind the first frame.
+    """
+    timeline = scan(Path(path), limits)
+    facts = timeline.facts() if timeline.exact else {"fps": timeline.nominal_fps, "has_stamps": False}
+    with open_video(path, limits) as source:
+        frame = next(decoded(source, None), None)
+        if frame is None:
+            raise VideoError(path, f"no frame decodes ({source.num_fed} packets)")
+        canvas = _Canvas(path, 1, whole, limits)
+        canvas.put([0], frame)
+        return _about(source, canvas, facts)

@@ -1,0 +1,19 @@
+"""What the jobs of a workflow find around them, whichever way Snakemake was started. Standard library only."""
+
+import os
+import sys
+from pathlib import Path
+
+
+def prepare(basedir: str | Path) -> None:
+    """Let `python` in a rule's command be the Python that runs Snakemake, and let it find the package.
+
+    Set in the environment, which Snakemake neither records nor compares: a clone elsewhere reruns nothing.
+    """
+    _first("PATH", Path(sys.executable).parent)
+    _first("PYTHONPATH", Path(basedir))
+
+
+def _first(variable: str, folder: Path) -> None:
+    rest = [p for p in os.environ.get(variable, "").split(os.pathsep) if p and p != str(folder)]
+    os.environ[variable] = os.pathsep.join([str(folder), *rest])

@@ -1,0 +1,257 @@
+"""One workflow at a time in a folder, and no job that outlives its workflow. Standard library only.
+
+The Snakefile calls `enter(workflow)` once. It then holds, in the process that runs jobs:
+
+* the folder: an flock on `.snakemake/retake.lock`, from just before the graph is built to the end of the
+  process. The kernel frees it however the process ends, so nothing has to be unlocked by hand (the profile's
+  `nolock: true` switches Snakemake's own lock files off, which outlive a kill). A second run in the folder is
+  refused with one line. Commands that run nothing (-n, --lint, --report, --dag, --summary ...) take no lock.
+* the jobs: RETAKE_MAIN names the process (host, number, start time). A job calls `watch_parent()` first and is
+  killed, with everything it started, as soon as that process is gone.
+
+Read in Snakemake 9.27: a Snakefile is parsed before Snakemake decides what to do with it, so `workflow.dryrun`
+says nothing yet and `workflow.is_main_process` is true for --lint and --summary too. Only `Workflow.execute` is
+reached by the commands that run jobs, and it is told which executor does: hence the wrapper in `enter`.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from retake import settle
+
+LOCK = Path(".snakemake/retake.lock")
+MAIN = "RETAKE_MAIN"
+INVOCATION = "RETAKE_INVOCATION"
+POLL_S = 0.5
+PR_SET_PDEATHSIG = 1
+
+_held: dict[Path, int] = {}  # open lock files of this process; closing one frees its folder
+
+
+class Busy(RuntimeError):
+    """Another process runs the workflow in this folder."""
+
+
+def enter(workflow: Any) -> None:
+    """The Snakefile's one call: settle file times, name this process to its jobs, guard what runs jobs.
+
+    A job's own Snakemake process (cluster executors start one) passes through with no lock; on another host
+    than the main process it becomes the one that its job watches.
+    """
+    if not workflow.is_main_process:
+        if not _same_machine(os.environ.get(MAIN, "")):
+            os.environ[MAIN] = name_of(os.getpid())
+        return
+    root = Path.cwd()
+    os.environ[MAIN] = name_of(os.getpid())
+    os.environ[INVOCATION] = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:8]}"
+    with contextlib.suppress(Busy), held(root):  # while another run is at work its file times are left alone
+        settle.settle(root)
+    run = workflow.execute
+
+    def execute(*given: Any, **named: Any) -> Any:
+        plugin = named.get("executor_plugin", given[0] if given else None)
+        if plugin is not None and plugin.common_settings.dryrun_exec:
+            return run(*given, **named)
+        try:
+            hold(root)
+        except Busy as busy:
+            refuse(str(busy))
+        since = time.time()
+        try:
+            return run(*given, **named)
+        finally:
+            settle.settle(root, since=since)
+
+    workflow.execute = execute
+
+
+def sync(config: dict[str, Any]) -> None:
+    """Brings what has ended into MLflow (`onsuccess:`, `onerror:`). Its failure is one line, never the workflow's.
+
+    `mlflow: {store: none}` in the config leaves MLflow out.
+    """
+    store = (config.get("mlflow") or {}).get("store")
+    if store == "none":
+        return
+    command = [sys.executable, "-m", "retake.tracking", "sync", "--ended", "--quiet-failure"]
+    code = str(Path(__file__).resolve().parents[1])
+    paths = os.pathsep.join(p for p in (code, os.environ.get("PYTHONPATH")) if p)
+    done = subprocess.run(
+        command + (["--store", store] if store else []), env=os.environ | {"PYTHONPATH": paths}, check=False
+    )
+    if done.returncode:
+        sys.stderr.write(f"retake: the sync with MLflow ended with status {done.returncode}\n")
+
+
+def refuse(line: str) -> None:
+    """Ends this process with exit status 1 and one line; no traceback."""
+    sys.stderr.write(line.rstrip() + "\n")
+    raise SystemExit(1)
+
+
+def hold(folder: Path) -> None:
+    """Takes the folder for the life of this process. Raises Busy (the message names the holder) at once."""
+    folder = Path(folder).resolve()
+    path = folder / LOCK
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        who = _read(handle)
+        os.close(handle)
+        raise Busy(
+            f"retake: process {who.get('pid', '?')} on {who.get('host', '?')} is already running the workflow in "
+            "this folder; wait for it, or end it and give the same command again"
+        ) from None
+    except OSError:
+        os.close(handle)
+        raise
+    who = {"pid": os.getpid(), "host": socket.gethostname(), "invocation": os.environ.get(INVOCATION)}
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, json.dumps(who).encode(), 0)
+    _held[folder] = handle
+
+
+def release(folder: Path) -> None:
+    """Gives the folder back before the process ends."""
+    os.close(_held.pop(Path(folder).resolve()))
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Holds the folder for a block. Raises Busy."""
+    hold(folder)
+    try:
+        yield
+    finally:
+        release(folder)
+
+
+def holder(folder: Path) -> dict[str, Any] | None:
+    """Who runs the workflow in the folder (pid, host, invocation), or None. Takes nothing and waits for nobody."""
+    path = Path(folder) / LOCK
+    if not path.exists():
+        return None
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read(handle)
+    finally:
+        os.close(handle)
+    return None
+
+
+def _read(handle: int) -> dict[str, Any]:
+    text = os.pread(handle, 4096, 0)
+    try:
+        return json.loads(text)
+    except ValueError:  # its holder has not written its name yet
+        return {}
+
+
+def name_of(pid: int) -> str:
+    """pid:start time:machine. The start time tells a process from a later one of the same number."""
+    return f"{pid}:{_started(pid)}:{_machine()}"
+
+
+def _started(pid: int) -> str:
+    """Clock ticks from boot to the process's start; "-" where it is gone, a zombie included."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        if Path("/proc/self/stat").exists() or not _exists(pid):
+            return "-"
+        return "?"  # no /proc on this system: a number is all there is
+    return "-" if fields[0] in "ZX" else fields[19]
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _machine() -> str:
+    """Names this boot of this host and its set of process numbers (a container has its own)."""
+    boot, space = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    if not boot.exists():
+        return socket.gethostname()
+    return f"{boot.read_text().strip()}:{space.readlink()}"
+
+
+def _same_machine(name: str) -> bool:
+    return name.count(":") >= 2 and name.split(":", 2)[2] == _machine()
+
+
+def watch_parent() -> None:
+    """First line of every job: from here on this process dies when the workflow's main process dies.
+
+    Does nothing where no main process is named, or where it runs on another host.
+    """
+    name = os.environ.get(MAIN, "")
+    if not _same_machine(name):
+        return
+    pid, started, _ = name.split(":", 2)
+    if sys.platform == "linux":  # and when the shell between the two is killed
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if _started(int(pid)) != started:
+        _die()
+    threading.Thread(target=_watch, args=(int(pid), started), name="watch_parent", daemon=True).start()
+
+
+def _watch(pid: int, started: str) -> None:
+    """Waits for the kernel's word where it gives one (pidfd), else looks twice a second."""
+    try:
+        waiting = select.poll()
+        waiting.register(os.pidfd_open(pid), select.POLLIN)
+    except (AttributeError, OSError):
+        waiting = None
+    while _started(pid) == started:
+        if waiting is not None:
+            waiting.poll(60_000)
+        else:
+            time.sleep(POLL_S)
+    _die()
+
+
+def _die() -> None:
+    """Kills what this process started, then itself. Nothing can catch it: outputs stay under temporary names."""
+    for child in _descendants(os.getpid()):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(child, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _descendants(pid: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    found, todo = [], [pid]
+    while todo:
+        new = children.get(todo.pop(), [])
+        found += new
+        todo += new
+    return found

@@ -1,0 +1,1 @@
+"""Scores: arrays, texts or tables in, numbers out. No torch."""

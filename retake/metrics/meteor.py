@@ -1,0 +1,79 @@
+"""METEOR 1.5 from pycocoevalcap's jar, one process for all hypothesis sets.
+
+pycocoevalcap's own `Meteor` class speaks the same lines to the same jar with the same options; it is not
+used, since it needs a `java` in PATH, reads nothing of the error stream (the process stops when that pipe is
+full), waits without end, and is only killed when Python collects it.
+"""
+
+import tempfile
+from itertools import chain
+from pathlib import Path
+
+from pycocoevalcap.meteor import meteor as reference
+
+from retake.metrics.java import Java
+from retake.metrics.paraphrases import write_usable
+
+JAR = Path(reference.__file__).with_name(reference.METEOR_JAR)
+PARAPHRASES = JAR.parent / "data" / "paraphrase-en.gz"
+HEAP_MB = 1536  # the whole English table fits; a mini data set's part takes a tenth
+NUM_STATISTICS = 23  # of a SCORE line, in the order of the jar's MeteorStats
+
+
+class MeteorResult:
+    """Of one hypothesis set: score (float), per_item (list of float), statistics (list of 23 floats an
+    item).
+    """
+
+    def __init__(self, score: float, per_item: list[float], statistics: list[list[float]]) -> None:
+        self.score, self.per_item, self.statistics = score, per_item, statistics
+
+
+def _is_score(text: str) -> bool:
+    try:
+        return 0.0 <= float(text) <= 1.0
+    except ValueError:
+        return False
+
+
+def _statistics(java: Java, references: list[str], hypothesis: str) -> str:
+    java.ask(" ||| ".join(("SCORE", *references, hypothesis)))
+    answer = java.line()
+    if len(answer.split()) != NUM_STATISTICS:
+        raise java.fail(f"no statistics for hypothesis {hypothesis[:80]!r} but {answer[:80]!r}")
+    return answer
+
+
+def _evaluated(java: Java, statistics: list[str]) -> MeteorResult:
+    java.ask(" ||| ".join(("EVAL", *statistics)))
+    answers = [java.line() for _ in range(len(statistics) + 1)]
+    if wrong := [answer for answer in answers if not _is_score(answer)]:
+        raise java.fail(f"{wrong[0][:80]!r} is no score")
+    *per_item, score = map(float, answers)
+    return MeteorResult(score, per_item, [[float(x) for x in line.split()] for line in statistics])
+
+
+def meteor(
+    references: list[list[str]], sets: list[list[str]], *, timeout_s: float = 3600.0
+) -> list[MeteorResult]:
+    """METEOR (English, -norm) of each hypothesis set; references[i] belongs to every sets[s][i]. Tokenised,
+    one line each.
+
+    The score is taken from statistics summed over items, which is how METEOR defines it for a corpus: not
+    the mean of per_item. Raises JavaError when the process fails, is silent for timeout_s, or answers with
+    anything but scores.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "paraphrases.gz"
+        write_usable(PARAPHRASES, chain(*references, *sets), table)
+        options = ["-", "-", "-stdio", "-l", "en", "-norm", "-a", str(table)]
+        with Java(["-jar", str(JAR), *options], heap_mb=HEAP_MB, timeout_s=timeout_s) as java:
+            results = [
+                _evaluated(
+                    java, [_statistics(java, refs, hyp) for refs, hyp in zip(references, hyps, strict=True)]
+                )
+                for hyps in sets
+            ]
+            if said := java.said().strip():  # a table it cannot read is only said there, and then not used
+                raise java.fail(f"complained: {said.splitlines()[0]}")
+    return results

@@ -1,0 +1,184 @@
+"""Everything of a kind that a plan makes: what the collecting rules ask for."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retake.planning.recipes import stages_of
+from retake.planning.training import Trainings
+from retake.schema.card import Card, WeightsCard
+from retake.schema.config import Config
+from retake.schema.recipe import Recipe, Row
+from retake.schema.strict import SettingError, did_you_mean
+
+Job = dict[str, Any]
+
+
+def unique(paths: Any) -> list[str]:
+    """Each path once, in the order of its first place."""
+    return list(dict.fromkeys(paths))
+
+
+class Listing:
+    """The listing part of `retake.plan.Plan`; the attributes below are the plan's."""
+
+    if TYPE_CHECKING:
+        config: Config
+        scale: str
+        results: str
+        data: str
+        recipes: dict[str, Recipe]
+        recipe_files: dict[str, Path]
+        chosen: dict[str, list[str]]
+        cards: dict[str, Card]
+        weights: dict[str, WeightsCard]
+        trainings: Trainings
+        releases: list[str]
+        banks: dict[str, Job]
+        datasets: list[str]
+
+        def shards(self, release: str) -> list[str]: ...
+        def manifests(self, release: str) -> list[str]: ...
+        def release_of(self, dataset: str) -> str: ...
+        def weights_path(self, name: str, file: str = "model.safetensors") -> str: ...
+        def tables_of(self, method: str, headline: bool = False) -> list[str]: ...
+        def figures_of(self, method: str, headline: bool = False) -> list[str]: ...
+        def rows(self, method: str, table: str) -> list[Row]: ...
+        def seeds(self, method: str, table: str) -> list[int]: ...
+        def claims_of(self, method: str) -> str | None: ...
+        def metrics_of_table(self, method: str, table: str) -> list[str]: ...
+        def predictions(self, run: Job, protocol: str, split: str) -> str: ...
+        def caption_job(self, run: Job, protocol: str, videos: str) -> Job: ...
+
+    def table_paths(self, headline: bool = False) -> list[str]:
+        folder = f"{self.results}/tables"
+        return [f"{folder}/{m}/{t}.csv" for m in self.recipes for t in self.tables_of(m, headline)]
+
+    def figure_paths(self, headline: bool = False) -> list[str]:
+        folder = f"{self.results}/figures"
+        return [f"{folder}/{m}/{f}.svg" for m in self.recipes for f in self.figures_of(m, headline)]
+
+    def claim_paths(self) -> list[str]:
+        return [f"{self.results}/claims/{m}.csv" for m in self.recipes if self.claims_of(m)]
+
+    def check_targets(self, words: list[str]) -> None:
+        """A table, figure or caption file named on the command line must be one that the plan has."""
+        for word in words:
+            kind, *rest = word.removeprefix(f"{self.results}/").split("/") if word.startswith("results/") else [""]
+            if word.startswith("results/") and not word.startswith(f"{self.results}/"):
+                raise SettingError(f"{word}: the scale is {self.scale}; expected a path under {self.results}/")
+            if kind == "captions" and len(rest) == 6:
+                videos, method, variant, dataset, seed, file = rest
+                self.check_caption_target(word, videos, [method, variant, dataset, seed, file])
+            if kind not in ("tables", "figures") or len(rest) != 2:
+                continue
+            method, name = rest[0], rest[1].split(".")[0]
+            if method not in self.recipes:
+                raise SettingError(f"{word}: no method {method!r} in this run; {did_you_mean(method, self.recipes)}")
+            have = self.tables_of(method) if kind == "tables" else self.figures_of(method)
+            if name not in have:
+                raise SettingError(f"{word}: no {kind.rstrip('s')} {name!r} of {method} here; {did_you_mean(name, have)}")
+
+    def check_caption_target(self, word: str, videos: str, words: list[str]) -> None:
+        """Raises where the names do not exist, or where there is no checkpoint to caption with."""
+        method, variant, dataset, seed, file = words
+        for kind, name, have in (("data set", videos, self.datasets), ("method", method, self.recipes)):
+            if name not in have:
+                raise SettingError(f"{word}: no {kind} {name!r} in this run; {did_you_mean(name, have)}")
+        protocol = file.split(".")[0]
+        if protocol not in self.recipes[method].protocols:
+            known = did_you_mean(protocol, self.recipes[method].protocols)
+            raise SettingError(f"{word}: no protocol {protocol!r}; {known}")
+        run = {"method": method, "variant": variant, "dataset": dataset, "seed": seed.removeprefix("seed")}
+        self.caption_job(run, protocol, videos)
+
+    def every_run(self) -> list[tuple[Job, Row]]:
+        """Every (run, row) that any table measures, each once."""
+        found: dict[tuple, tuple[Job, Row]] = {}
+        for method in self.recipes:
+            for table in self.tables_of(method):
+                for row in self.rows(method, table):
+                    for seed in self.seeds(method, table):
+                        run = {"method": method, "variant": row.variant, "dataset": row.dataset, "seed": seed}
+                        found.setdefault((*run.values(), row.protocol, row.split), (run, row))
+        return list(found.values())
+
+    def every_manifest(self) -> list[str]:
+        files = [f"{self.results}/releases/{r}/files.json" for r in self.releases]
+        return files + [path for r in self.releases for path in self.manifests(r)]
+
+    def _seen(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        """((view, release), (bank, release)) pairs that a training, a bank or a prediction reads."""
+        views, banks = set(), set()
+        for run, _ in self.every_run():
+            recipe = self.recipes[run["method"]]
+            for stage in stages_of(recipe, run["variant"]):
+                for source in recipe.stages[stage].data:
+                    dataset = run["dataset"] if source.dataset == "target" else source.dataset
+                    if source.view:
+                        views.add((source.view, self.release_of(dataset)))
+                    if source.bank:
+                        banks.add((source.bank, self.release_of(dataset)))
+        views |= {(self.banks[bank]["view"], release) for bank, release in banks}
+        if self.scale == "mini":
+            spent = [card.mini.pretrain for card in self.weights.values()]
+            views |= {(p.view, self.release_of(p.dataset)) for p in spent}
+        return sorted(views), sorted(banks)
+
+    def every_media_index(self) -> list[str]:
+        return [f"{self.results}/media/{view}/{release}/index.parquet" for view, release in self._seen()[0]]
+
+    def every_failures_file(self) -> list[str]:
+        return [f"{self.results}/media/{view}/{release}/failures.csv" for view, release in self._seen()[0]]
+
+    def every_bank_index(self) -> list[str]:
+        return [
+            f"{self.results}/features/{bank}/{release}/index.parquet" for bank, release in self._seen()[1]
+        ]
+
+    def every_weights(self) -> list[str]:
+        return [self.weights_path(name) for name in self.weights]
+
+    def every_checkpoint(self) -> list[str]:
+        return unique(
+            self.trainings.checkpoint(run, stage)
+            for run, _ in self.every_run()
+            for stage in stages_of(self.recipes[run["method"]], run["variant"])
+        )
+
+    def every_training_record(self) -> list[str]:
+        return [path.replace("checkpoint.safetensors", "record.jsonl") for path in self.every_checkpoint()]
+
+    def every_prediction(self) -> list[str]:
+        return unique(self.predictions(run, row.protocol, row.split) for run, row in self.every_run())
+
+    def every_metrics_file(self) -> list[str]:
+        return unique(
+            path
+            for m in self.recipes
+            for table in self.tables_of(m)
+            for path in self.metrics_of_table(m, table)
+        )
+
+    def every_recipe_file(self) -> list[str]:
+        return [path.as_posix() for path in self.recipe_files.values()]
+
+    def caption_paths(self) -> list[str]:
+        """Caption files of the user's own videos that config.yaml asks for."""
+        if self.config.own is None:
+            return []
+        return [
+            f"{self.results}/captions/own/{c.method}/{c.variant}/{c.dataset}/seed{c.seed}/{c.protocol}.jsonl"
+            for c in self.config.own.caption_with
+        ]
+
+    def shard_files(self, stage: str, name: str, release: str, file: str) -> list[str]:
+        """One file of each shard of a view or a bank."""
+        return [f"{self.results}/{stage}/{name}/{release}/shard{s}/{file}" for s in self.shards(release)]
+
+    def bank_input(self, wildcards: Any, file: str) -> str:
+        """The shard of frames that a shard of a bank is extracted from."""
+        view = self.banks[wildcards.bank]["view"]
+        return f"{self.results}/media/{view}/{wildcards.release}/shard{wildcards.shard}/{file}"
+
+    def bank_code(self, bank: str) -> str:
+        return f"retake/weights/{self.banks[bank]['weights']}"

@@ -1,0 +1,111 @@
+"""Read a method's recipe at one scale, and hold it against the code that it drives. Imports no torch."""
+
+import ast
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from retake.schema.recipe import Recipe
+from retake.schema.strict import SettingError, checked_as, did_you_mean, read_yaml
+
+HERE = Path(
+    "retake"
+)  # relative to the workflow's folder: an absolute path would make a copy rerun everything
+
+
+def folders_with(kind: str, file: str) -> dict[str, Path]:
+    """Every plug-in folder of `kind` that has `file`: the only registry there is."""
+    return {p.parent.name: p for p in sorted((HERE / kind).glob(f"*/{file}"))}
+
+
+def overlaid(base: Any, over: Any) -> Any:
+    """`over` laid on `base`: mappings key by key, everything else replaced."""
+    if isinstance(base, dict) and isinstance(over, dict):
+        return {
+            k: overlaid(base[k], over[k]) if k in base and k in over else deepcopy((base | over)[k])
+            for k in base | over
+        }
+    return deepcopy(over)
+
+
+def load_recipe(path: Path, scale: str) -> Recipe:
+    """The recipe at `scale`; both scales are checked, so that a typo in either is found by any run."""
+    raw = read_yaml(path)
+    if not isinstance(raw, dict):
+        raise SettingError(f"{path}: expected a mapping with paper, task, stages, variants")
+    plain = checked_as(Recipe, raw, path)
+    try:
+        small = checked_as(Recipe, overlaid(raw, {**raw.get("mini", {}), "mini": {}}), path)
+    except SettingError as error:
+        raise SettingError(str(error).replace(f"{path}: ", f"{path}: mini.", 1)) from None
+    for name, recipe in (("model", plain), ("mini.model", small)):
+        check_sizes(path, name, recipe)
+    return small if scale == "mini" else plain
+
+
+def builder_keywords(model_file: Path, function: str = "build") -> tuple[set[str], set[str]]:
+    """(keywords of `build`, those of them that `prepare` gives), read without importing the file.
+
+    Raises SettingError where `build` is missing or takes anything but keywords without a default.
+    """
+    tree = ast.parse(model_file.read_text(encoding="utf-8"), str(model_file))
+    found = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == function]
+    if not found:
+        raise SettingError(f"{model_file}: expected a function {function}(*, ...)")
+    arguments = found[0].args
+    if (
+        arguments.args
+        or arguments.posonlyargs
+        or arguments.kwarg
+        or any(d is not None for d in arguments.kw_defaults)
+    ):
+        raise SettingError(f"{model_file}: {function} takes keywords only, each named and without a default")
+    prepared: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(getattr(t, "id", "") == "PREPARED" for t in node.targets):
+            prepared = set(ast.literal_eval(node.value))
+    return {a.arg for a in arguments.kwonlyargs}, prepared
+
+
+def check_sizes(path: Path, key: str, recipe: Recipe) -> None:
+    """Every size that the builder asks for, and no other, also where stages and variants change some."""
+    keywords, prepared = builder_keywords(path.parent / "model.py")
+    sizes = keywords - prepared
+    if missing := sizes - recipe.model.keys():
+        raise SettingError(f"{path}: {key}: size {sorted(missing)[0]!r} is missing, which build() asks for")
+    places = {key: recipe.model}
+    places |= {f"stages.{name}.model": stage.model for name, stage in recipe.stages.items()}
+    places |= {f"variants.{name}.set.model": v.set.get("model", {}) for name, v in recipe.variants.items()}
+    for place, values in places.items():
+        for name in values:
+            if name not in sizes:
+                raise SettingError(
+                    f"{path}: {place}.{name}: build() takes no such size; {did_you_mean(name, sizes)}"
+                )
+
+
+def variant_of(recipe: Recipe, name: str, path: Path) -> Recipe:
+    """The recipe as variant `name` sees it: its own and its bases' `set` laid over it, its stages filled in."""
+    chain = [recipe.variants[name]]
+    while chain[-1].base is not None:
+        chain.append(recipe.variants[chain[-1].base])
+    if not any(variant.set for variant in chain):
+        return recipe
+    raw = recipe.model_dump()
+    for variant in reversed(chain):
+        if unknown := variant.set.keys() - {"model", "stages", "views", "banks"}:
+            raise SettingError(
+                f"{path}: variants.{name}.set: {sorted(unknown)[0]!r} cannot be set; have model, stages, views, banks"
+            )
+        raw = overlaid(raw, variant.set)
+    resolved = checked_as(Recipe, raw, f"{path}: variants.{name}.set")
+    check_sizes(path, f"variants.{name}.set.model", resolved)
+    return resolved
+
+
+def stages_of(recipe: Recipe, name: str) -> list[str]:
+    """Names of the variant's stages in order, from the first of its bases that lists any."""
+    variant = recipe.variants[name]
+    while not variant.stages and variant.base is not None:
+        variant = recipe.variants[variant.base]
+    return list(variant.stages)

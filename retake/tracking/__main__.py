@@ -1,0 +1,73 @@
+"""`python -m retake.tracking sync | follow | ui`: MLflow from the records, once, again and again, or to look at."""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from retake.schema.strict import read_yaml
+from retake.tracking.store import address, prepare_environment
+from retake.tracking.sync import StoreError, quietly, sync
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status 0; 1 with one line where the store cannot be used (not with --quiet-failure)."""
+    parser = argparse.ArgumentParser(prog="python -m retake.tracking", description=__doc__)
+    parser.add_argument("command", choices=("sync", "follow", "ui"))
+    parser.add_argument("--store", help="MLflow store; else MLFLOW_TRACKING_URI, config.yaml's mlflow.store, mlflow.db")
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--ended", action="store_true", help="the workflow that holds the folder has no job left")
+    parser.add_argument("--quiet-failure", action="store_true", help="a store out of reach: one line, exit status 0")
+    parser.add_argument("--follow", action="store_true", help="sync again and again until interrupted")
+    parser.add_argument("--every", type=float, default=5.0, metavar="SECONDS")
+    parser.add_argument("--port", type=int, default=5000)
+    given = parser.parse_args(arguments)
+    store = given.store or os.environ.get("MLFLOW_TRACKING_URI") or _configured(given.results.parent)
+    if given.command == "ui":
+        return _ui(given, store)
+    if given.quiet_failure:
+        quietly(given.results, store, ended=given.ended)
+        return 0
+    try:
+        while True:
+            report = sync(given.results, store, ended=given.ended)
+            for line in report.refused:
+                sys.stderr.write(f"retake: {line}\n")
+            sys.stdout.write(f"{report}\n")
+            sys.stdout.flush()
+            if given.command != "follow" and not given.follow:
+                return 1 if report.refused else 0
+            time.sleep(given.every)
+    except StoreError as error:
+        sys.stderr.write(f"retake: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+def _configured(root: Path) -> str | None:
+    """`mlflow: {store: ...}` of the project's config.yaml."""
+    file = root / "config.yaml"
+    settings = read_yaml(file) if file.exists() else {}
+    return ((settings or {}).get("mlflow") or {}).get("store")
+
+
+def _ui(given: argparse.Namespace, store: str | None) -> int:
+    """Fills the store, then becomes MLflow's server on this machine only."""
+    uri = address(given.results.parent, store)
+    quietly(given.results, store, ended=given.ended)
+    prepare_environment()
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
+    if uri.startswith("http"):
+        sys.stdout.write(f"the store is a server: open {uri}\n")
+        return 0
+    command += ["--host", "127.0.0.1", "--port", str(given.port), "--workers", "1"]
+    sys.stdout.write(f"http://127.0.0.1:{given.port}   ({' '.join(['mlflow', *command[3:]])})\n")
+    sys.stdout.flush()
+    os.execv(command[0], command)  # noqa: S606 -- no shell; the command is ours
+
+
+if __name__ == "__main__":
+    sys.exit(main())

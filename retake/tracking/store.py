@@ -1,0 +1,192 @@
+"""The MLflow store, as far as `sync` needs it: find runs, write one so that a torn write is seen, mark, never delete."""
+
+import contextlib
+import fcntl
+import logging
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from retake.tracking.runs import JobRun, Point, hide
+
+EXPERIMENT = "retake"
+METRICS_A_CALL = 900  # MLflow takes 1000 things a call, of which 100 parameters and 100 tags
+OTHERS_A_CALL = 90
+
+ENVIRONMENT = {  # set before mlflow is imported; what the user has set stays
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # the default is four minutes of waiting for a dead server
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
+JOB, ATTEMPT, RECORD, SHA = "job", "attempt", "record", "record.sha"  # tags; SHA is written last
+EXTRAS, LOGGED, INVOCATION, PARENT = "extras.sha", "points", "invocation", "parent_of"
+SUPERSEDED = "superseded"
+
+
+class StoreError(RuntimeError):
+    """MLflow's store cannot be reached or written; one line."""
+
+
+def address(root: Path, store: str | None) -> str:
+    """The store's address: given, else MLFLOW_TRACKING_URI, else one SQLite file in the project's folder."""
+    chosen = store or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+    inside = chosen.removeprefix("sqlite:///")
+    if inside != chosen and not inside.startswith("/"):
+        return f"sqlite:///{Path(root).resolve() / inside}"
+    return chosen
+
+
+@contextlib.contextmanager
+def locked(root: Path, uri: str) -> Iterator[None]:
+    """One sync at a time: two that create one SQLite store break it, two that write make doubles."""
+    inside = uri.removeprefix("sqlite:///")
+    lock = Path(f"{inside}.lock") if inside != uri else Path(root) / ".snakemake" / "mlflow.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def errors_as_one_line(uri: str) -> Iterator[None]:
+    """MLflow's, the database's and the network's failures as StoreError; anything else is a fault of ours."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        said = " ".join(str(error).split())[:300]
+        raise StoreError(hide("", f"MLflow store {uri}: {said}")) from error
+
+
+def prepare_environment() -> None:
+    for key, value in ENVIRONMENT.items():
+        os.environ.setdefault(key, value)
+
+
+class Store:
+    """One experiment of one store. Calls raise MLflow's own errors; see `errors_as_one_line`."""
+
+    def __init__(self, uri: str) -> None:
+        prepare_environment()
+        from mlflow import MlflowClient
+        from mlflow.entities import Metric, Param, RunTag
+
+        for name in ("mlflow", "alembic", "urllib3"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        self.Metric, self.Param, self.RunTag = Metric, Param, RunTag
+        self.client = MlflowClient(tracking_uri=uri)
+        found = self.client.get_experiment_by_name(EXPERIMENT)
+        self.experiment = (
+            found.experiment_id
+            if found
+            else self.client.create_experiment(EXPERIMENT, artifact_location=f"mlflow-artifacts:/{EXPERIMENT}")
+        )
+        self.by_job: dict[str, list[Any]] = defaultdict(list)
+        self.parents: dict[str, Any] = {}
+        for run in self._all():
+            tags = run.data.tags
+            if PARENT in tags:
+                self.parents[tags[PARENT]] = run
+            elif JOB in tags:
+                self.by_job[tags[JOB]].append(run)
+
+    def _all(self) -> Iterator[Any]:
+        token = None
+        while True:
+            page = self.client.search_runs([self.experiment], max_results=1000, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def attempt(self, run: JobRun) -> Any | None:
+        """The run that holds, or may go on to hold, this record; None where a new one is due."""
+        same = [r for r in self.by_job[run.job] if r.data.tags.get(ATTEMPT) == run.attempt]
+        whole = [r for r in same if r.data.tags.get(SHA) == run.sha]
+        torn = [r for r in same if SHA not in r.data.tags or r.info.status == "KILLED"]
+        return next(iter(whole or torn), None)
+
+    def is_whole(self, held: Any, run: JobRun) -> bool:
+        tags = held.data.tags
+        return (
+            tags.get(SHA) == run.sha and tags.get(EXTRAS) == run.extras_sha and held.info.status == run.status
+        ) or (run.status == held.info.status == "RUNNING" and int(tags.get(LOGGED, -1)) == len(run.points))
+
+    def parent(self, invocation: str, start: int) -> str:
+        """Id of the invocation's run; made where it is not there."""
+        if invocation not in self.parents:
+            tags = {PARENT: invocation, INVOCATION: invocation}
+            made = self.client.create_run(self.experiment, start, tags, f"rebuild {invocation}")
+            self.parents[invocation] = made
+        return self.parents[invocation].info.run_id
+
+    def write(self, run: JobRun, held: Any | None) -> None:
+        """Writes what the store has not got of this record: points, then the tag that says it is whole, then the state."""
+        if held is None:
+            tags = {"mlflow.parentRunId": self.parent(run.invocation, run.start), **self._own_tags(run)}
+            held = self.client.create_run(self.experiment, run.start, tags, run.name)
+            self.by_job[run.job].append(held)
+        run_id, tags = held.info.run_id, held.data.tags
+        logged = int(tags.get(LOGGED, 0))
+        if LOGGED not in tags:
+            self._params(run_id, run)
+        self._points(run_id, run.points[logged:])
+        if run.complete:
+            self._points(run_id, run.extras)
+            self.client.set_terminated(run_id, run.status, run.end)
+        last = {LOGGED: str(len(run.points)), RECORD: run.path}
+        last |= {EXTRAS: run.extras_sha, SHA: run.sha} if run.complete else {}
+        self.client.log_batch(run_id, tags=[self.RunTag(k, v) for k, v in last.items()])
+        tags.update(last)
+
+    def _own_tags(self, run: JobRun) -> dict[str, str]:
+        tags = {JOB: run.job, ATTEMPT: run.attempt, RECORD: run.path, INVOCATION: run.invocation, SUPERSEDED: "false"}
+        return tags | dict(list(run.tags.items())[:OTHERS_A_CALL])
+
+    def _params(self, run_id: str, run: JobRun) -> None:
+        items = [self.Param(k, v) for k, v in run.params.items()]
+        for at in range(0, len(items), OTHERS_A_CALL):
+            self.client.log_batch(run_id, params=items[at : at + OTHERS_A_CALL])
+
+    def _points(self, run_id: str, points: list[Point]) -> None:
+        """A point that is there already (same name, value, time, step) is not doubled: MLflow's own promise."""
+        for at in range(0, len(points), METRICS_A_CALL):
+            some = [self.Metric(p.name, p.value, p.time, p.step) for p in points[at : at + METRICS_A_CALL]]
+            self.client.log_batch(run_id, metrics=some)
+
+    def current(self, run: JobRun) -> Any:
+        """The store's run of an attempt that was written: the newest one made of it."""
+        same = [r for r in self.by_job[run.job] if r.data.tags.get(ATTEMPT) == run.attempt]
+        whole = [r for r in same if r.data.tags.get(SHA) == run.sha]
+        return whole[0] if whole else same[-1]
+
+    def supersede(self, job: str, current: Any | None) -> int:
+        """Marks all of the job's runs but the current one as superseded; nothing is deleted. Returns how many changed."""
+        changed = 0
+        for run in self.by_job[job]:
+            wanted = "false" if run is current or (current and run.info.run_id == current.info.run_id) else "true"
+            if run.data.tags.get(SUPERSEDED) != wanted:
+                self.client.set_tag(run.info.run_id, SUPERSEDED, wanted)
+                changed += 1
+        return changed
+
+    def close_parent(self, invocation: str, runs: list[JobRun]) -> None:
+        """State, end and sums of an invocation, from the records of its jobs that are there."""
+        parent = self.parent(invocation, min(r.start for r in runs))
+        states = {r.status for r in runs}
+        state = next((s for s in ("RUNNING", "FAILED", "KILLED") if s in states), "FINISHED")
+        end = max(r.end or r.start for r in runs)
+        sums = {"jobs": len(runs)} | {f"jobs_{s.lower()}": sum(r.status == s for r in runs) for s in states}
+        sums["wall_s"] = sum(p.value for r in runs for p in r.extras if p.name == "wall_s")
+        self.client.log_batch(parent, metrics=[self.Metric(k, float(v), end, 0) for k, v in sums.items()])
+        if state == "RUNNING":
+            self.client.update_run(parent, status=state)
+        else:
+            self.client.set_terminated(parent, state, end)

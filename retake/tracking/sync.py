@@ -1,0 +1,95 @@
+"""Brings the records below `results` into MLflow. Idempotent: what is there and unchanged is not written again."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from retake import guard
+from retake.tracking.runs import JobRun, records_of, run_of
+from retake.tracking.store import Store, StoreError, address, errors_as_one_line, locked, prepare_environment
+
+__all__ = ["Report", "StoreError", "sync"]
+
+
+@dataclass
+class Report:
+    """What one sync did. `refused`: one line for each file that is no record."""
+
+    store: str
+    written: int = 0
+    unchanged: int = 0
+    superseded: int = 0
+    refused: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return f"{self.store}: {self.written} written, {self.unchanged} up to date, {self.superseded} superseded"
+
+
+def sync(results: Path = Path("results"), store: str | None = None, *, ended: bool = False) -> Report:
+    """Every record of every scale below `results`, once.
+
+    A record's run is written again only if the record changed; the run that it replaces stays, tagged
+    superseded=true. Jobs under way (`<scale>/running`) are RUNNING while the workflow that started them holds the
+    folder, else KILLED; `ended` says that it has no job left (onsuccess, onerror). Raises StoreError: one line.
+    """
+    results = Path(results)
+    root = results.parent
+    uri = address(root, store)
+    report = Report(uri.replace(f"{root.resolve()}/", ""))
+    prepare_environment()
+    with errors_as_one_line(uri), locked(root, uri):
+        runs = list(_runs(results, report, _live(root, ended)))
+        _write(Store(uri), runs, report)
+    return report
+
+
+def _live(root: Path, ended: bool) -> str | None:
+    """The invocation whose jobs may be at work."""
+    holder = None if ended else guard.holder(root)
+    return holder.get("invocation") if holder else None
+
+
+def _runs(results: Path, report: Report, live: str | None):
+    """Every attempt that a record tells of, a job's attempts in order of their start."""
+    runs = []
+    for scale in sorted(p for p in results.glob("*") if p.is_dir()):
+        for path in records_of(scale):
+            try:
+                run = run_of(path, scale, live)
+            except FileNotFoundError:  # a job under way has just ended: its record is at its place next time
+                continue
+            except (ValueError, KeyError, TypeError) as error:
+                report.refused.append(f"{path}: not read: {type(error).__name__}: {error}")
+                continue
+            if run is not None:
+                runs.append(run)
+    return sorted(runs, key=lambda r: (r.start, r.path))
+
+
+def _write(store: Store, runs: list[JobRun], report: Report) -> None:
+    changed = set()
+    latest = {run.job: run for run in runs}
+    for run in runs:
+        held = store.attempt(run)
+        if held is not None and store.is_whole(held, run):
+            report.unchanged += 1
+        else:
+            store.write(run, held)
+            report.written += 1
+            changed.add(run.invocation)
+    for job, run in latest.items():
+        if len(store.by_job[job]) > 1:
+            report.superseded += store.supersede(job, store.current(run))
+    for invocation in sorted(changed):
+        store.close_parent(invocation, [r for r in runs if r.invocation == invocation])
+
+
+def quietly(results: Path, store: str | None, *, ended: bool) -> None:
+    """`sync` for a workflow's end: whatever MLflow does, the workflow's own result stands; one line says so."""
+    try:
+        report = sync(results, store, ended=ended)
+    except StoreError as error:
+        sys.stderr.write(f"retake: not brought into MLflow (a later sync brings all): {error}\n")
+    else:
+        for line in report.refused:
+            sys.stderr.write(f"retake: {line}\n")

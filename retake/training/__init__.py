@@ -1,0 +1,1 @@
+"""Training, features and predictions of every method: one loop, driven by data."""

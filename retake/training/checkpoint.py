@@ -1,0 +1,134 @@
+"""Checkpoints: safetensors with what it takes to build the model again; read strictly.
+
+Header "retake": JSON {"sizes", "prepared", "recipe_sha256", "aliases"}; aliases are names that share a tensor.
+"""
+
+import hashlib
+import json
+import os
+from fnmatch import fnmatchcase
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+HEADER = "retake"
+COUNTER = "num_batches_tracked"  # of batch normalisation: some published files lack it, and nothing reads it
+
+
+def digest_of(value: Any) -> str:
+    """sha256 of a value's canonical JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    """Write under a temporary name, then rename: a reader sees the whole file or the one before.
+
+    One header key only: safetensors writes several in no fixed order.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(kept, partial, metadata={HEADER: json.dumps(header, sort_keys=True)})
+    os.replace(partial, path)  # noqa: PTH105 - atomic on purpose
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and header ({} for a file of others). Raises ValueError, with the path, if it is no safetensors file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
+            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 - no mapping
+    except SafetensorError as error:
+        raise ValueError(f"{path}: cannot be read as safetensors: {error}") from error
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    with safe_open(path, framework="pt") as file:
+        return json.loads((file.metadata() or {}).get(HEADER, "{}"))
+
+
+def state_of(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The model's tensors, each once, and the further names of those that have several."""
+    seen: dict[tuple, str] = {}
+    tensors, aliases = {}, {}
+    for name, tensor in model.state_dict().items():
+        place = (tensor.data_ptr(), tensor.shape, tensor.stride())
+        if tensor.numel() and place in seen:
+            aliases[name] = seen[place]
+        else:
+            seen[place] = name
+            tensors[name] = tensor
+    return tensors, aliases
+
+
+def save(
+    path: Path, model: nn.Module, *, sizes: dict[str, Any], prepared: dict[str, Any], recipe_sha256: str
+) -> None:
+    tensors, aliases = state_of(model)
+    write_tensors(
+        path,
+        tensors,
+        {"sizes": sizes, "prepared": prepared, "recipe_sha256": recipe_sha256, "aliases": aliases},
+    )
+
+
+def load(model_module: str, path: Path) -> nn.Module:
+    """The model of a checkpoint, in evaluation mode. Raises ValueError on a file that does not fit to the name."""
+    tensors, header = read_tensors(path)
+    if "sizes" not in header:
+        raise ValueError(f"{path}: no checkpoint of ours: its header names no sizes")
+    model = import_module(model_module).build(**header["sizes"], **header["prepared"])
+    _fill(model, {**tensors, **{n: tensors[o] for n, o in header["aliases"].items()}}, [], [str(path)])
+    return model.eval()
+
+
+def start_from(model: nn.Module, starts: list[dict[str, Any]], fresh: list[str]) -> None:
+    """Fill `model` from files: each {"checkpoint", "into": prefix, "leave_out": patterns}.
+
+    Together with the `fresh` patterns, which keep their random values, they must give every tensor exactly once.
+    Raises ValueError that names what is missing, unknown, of another shape, given twice, or a pattern without a match.
+    """
+    given: dict[str, Tensor] = {}
+    for start in starts:
+        path = Path(start["checkpoint"])
+        tensors, header = read_tensors(path)
+        tensors |= {name: tensors[other] for name, other in header.get("aliases", {}).items()}
+        for pattern in start["leave_out"]:
+            hits = [name for name in tensors if fnmatchcase(name, pattern)]
+            if not hits:
+                raise ValueError(f"{path}: leave_out: {pattern!r} matches none of its names")
+            tensors = {name: t for name, t in tensors.items() if name not in hits}
+        renamed = {start["into"] + name: tensor for name, tensor in tensors.items()}
+        if twice := sorted(renamed.keys() & given.keys()):
+            raise ValueError(f"{path}: gives {twice[0]!r}, which an earlier start gave already")
+        given |= renamed
+    if starts:
+        _fill(model, given, fresh, [str(s["checkpoint"]) for s in starts])
+
+
+def _fill(model: nn.Module, given: dict[str, Tensor], fresh: list[str], files: list[str]) -> None:
+    wanted = model.state_dict()
+    where = " + ".join(files)
+    for pattern in fresh:
+        if not any(fnmatchcase(name, pattern) for name in wanted):
+            raise ValueError(f"fresh: {pattern!r} matches no parameter")
+    if unknown := sorted(given.keys() - wanted.keys()):
+        raise ValueError(f"{where}: {len(unknown)} names the model does not have, first {unknown[:3]}")
+    at_random = {n for n in wanted if any(fnmatchcase(n, p) for p in fresh)}
+    if both := sorted(at_random & given.keys()):
+        raise ValueError(f"{where}: gives {both[0]!r}, which `fresh` says begins at random; leave it out")
+    missing = sorted(n for n in wanted.keys() - given.keys() - at_random if not n.endswith(COUNTER))
+    if missing:
+        raise ValueError(f"{where}: {len(missing)} of the model's tensors are not there, first {missing[:3]}")
+    for name, tensor in given.items():
+        if tensor.shape != wanted[name].shape:
+            shapes = f"{tuple(tensor.shape)}, the model's is {tuple(wanted[name].shape)}"
+            raise ValueError(f"{where}: {name!r} has shape {shapes}")
+    with torch.no_grad():
+        for name, tensor in given.items():
+            wanted[name].copy_(tensor)

@@ -1,0 +1,35 @@
+"""A figure and the CSV that it is drawn from."""
+
+
+rule draw_figure:
+    input:
+        unpack(inputs_of(figure_job)),
+        script="scripts/draw_figure.py",
+        code=code_of("draw_figure"),
+    output:
+        svg=report(
+            "<results>/figures/{method}/{figure}.svg",
+            caption="captions/figures.rst",
+            category="Figures",
+            labels={"method": "{method}", "figure": "{figure}"},
+        ),
+        csv="<results>/figures/{method}/{figure}.csv",
+        record="<results>/records/draw_figure/{method}/{figure}.jsonl",
+    log:
+        "<results>/logs/draw_figure/{method}/{figure}.log",
+    benchmark:
+        "<results>/costs/draw_figure/{method}/{figure}.jsonl"
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=800,
+    params:
+        arguments=arguments,
+        recipe=recipe_of(figure_job),
+    shell:
+        "python {input.script} --rule {rule} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+
+
+rule figures:
+    input:
+        every_figure,

@@ -1,0 +1,86 @@
+"""A paper's table, ours beside theirs; and its claims, judged."""
+
+
+rule tabulate:
+    input:
+        metrics=lambda wildcards: PLAN.metrics_of_table(wildcards.method, wildcards.table),
+        reported="retake/methods/{method}/reported.csv",
+        script="scripts/tabulate.py",
+        code=code_of("tabulate"),
+    output:
+        csv=report(
+            "<results>/tables/{method}/{table}.csv",
+            caption="captions/tables.rst",
+            category="Tables",
+            labels={"method": "{method}", "table": "{table}"},
+        ),
+        md="<results>/tables/{method}/{table}.md",
+        record="<results>/records/tabulate/{method}/{table}.jsonl",
+    log:
+        "<results>/logs/tabulate/{method}/{table}.log",
+    benchmark:
+        "<results>/costs/tabulate/{method}/{table}.jsonl"
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=600,
+    params:
+        arguments=arguments,
+        recipe=lambda wildcards: as_json(PLAN.table_job(wildcards.method, wildcards.table)),
+    shell:
+        "python {input.script} --rule {rule} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+
+
+rule judge_claims:
+    input:
+        metrics=lambda wildcards: PLAN.claim_inputs(wildcards.method),
+        per_item=lambda wildcards: PLAN.claim_items(wildcards.method),
+        claims="retake/methods/{method}/claims.csv",
+        reported="retake/methods/{method}/reported.csv",
+        script="scripts/judge_claims.py",
+        code=code_of("judge_claims"),
+    output:
+        csv="<results>/claims/{method}.csv",
+        record="<results>/records/judge_claims/{method}.jsonl",
+    log:
+        "<results>/logs/judge_claims/{method}.log",
+    benchmark:
+        "<results>/costs/judge_claims/{method}.jsonl"
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=600,
+    params:
+        arguments=arguments,
+        recipe=lambda wildcards: as_json({"method": wildcards.method, "scale": PLAN.scale}),
+    shell:
+        "python {input.script} --rule {rule} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+
+
+rule collect_claims:
+    input:
+        parts=every_claims_part,
+        script="scripts/collect_claims.py",
+        code=code_of("collect_claims"),
+    output:
+        csv=report("<results>/claims.csv", caption="captions/claims.rst", category="Claims"),
+        record="<results>/records/collect_claims.jsonl",
+    log:
+        "<results>/logs/collect_claims.log",
+    benchmark:
+        "<results>/costs/collect_claims.jsonl"
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=600,
+    params:
+        arguments=arguments,
+        recipe="{{}}",
+    shell:
+        "python {input.script} --rule {rule} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+
+
+rule tables:
+    input:
+        every_table,
+        rules.collect_claims.output.csv,

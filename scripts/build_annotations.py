@@ -1,0 +1,12 @@
+"""Parse a release's annotation files into one table (rule build_annotations)."""
+
+from retake.data.annotations import build_annotations
+from retake.job import job
+
+with job() as j:
+    build_annotations(
+        dataset=j.recipe["dataset"],
+        root=j.recipe["root"],
+        captions=j.recipe["captions"],
+        out=j.output["table"],
+    )

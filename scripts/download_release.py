@@ -1,0 +1,12 @@
+"""Download a release, or adopt a folder that the user has (rule download_release)."""
+
+from retake.data.fetch import download_release
+from retake.job import job
+
+with job() as j:
+    download_release(
+        release=j.recipe["release"],
+        root=j.recipe["root"],
+        folder=j.recipe["folder"],
+        files_out=j.output["files"],
+    )

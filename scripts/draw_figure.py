@@ -1,0 +1,17 @@
+"""Draw a figure and the CSV behind it (rule draw_figure)."""
+
+from retake.job import job
+from retake.report.figures import draw_figure
+
+with job() as j:
+    draw_figure(
+        method=j.recipe["method"],
+        figure=j.recipe["figure"],
+        spec=j.recipe["spec"],
+        predictions=j.input["predictions"],
+        metrics_items=j.input["per_item"],
+        annotations=j.input["annotations"],
+        media_index=j.input["media"],
+        out_svg=j.output["svg"],
+        out_csv=j.output["csv"],
+    )

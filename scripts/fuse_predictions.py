@@ -1,0 +1,12 @@
+"""Fuse several variants' predictions, item by item (rule fuse_predictions)."""
+
+from retake.job import job
+from retake.training.inference import fuse_predictions
+
+with job() as j:
+    fuse_predictions(
+        parts=dict(zip(j.input["parts"], j.recipe["weights"], strict=True)),
+        task=j.recipe["task"],
+        combiner=j.recipe["combiner"],
+        out=j.output["predictions"],
+    )

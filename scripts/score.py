@@ -1,0 +1,16 @@
+"""Score one prediction table against its references (rule score)."""
+
+from retake.job import job
+from retake.metrics.score import score
+
+with job() as j:
+    score(
+        predictions=j.input["predictions"],
+        annotations=j.input["annotations"],
+        truth=j.input.get("truth"),
+        metrics=j.recipe["metrics"],
+        identity=j.recipe["identity"],
+        record=j.identity,
+        out=j.output["metrics"],
+        items_out=j.output["per_item"],
+    )

@@ -1,0 +1,167 @@
+"""From a prediction table to a metrics file: what is counted, what is written, what is refused."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from retake.metrics import captioning
+from retake.metrics.score import score
+
+PROVENANCE = {
+    "method": "etenet",
+    "variant": "step1",
+    "dataset": "msvd",
+    "split": "test",
+    "protocol": "beam5",
+    "seed": 1,
+    "scale": "mini",
+    "items_of": 4,
+    "digests": {"checkpoint": "00"},
+    "record": {"path": "record.jsonl", "digest": "11"},
+}
+CAPTIONS = {"v1": ["a dog runs", "the dog"], "v2": ["a cat sleeps"], "v3": ["birds sing"], "other": ["not this split"]}
+TRUTH = [
+    {"video_id": "v1", "fact": "actor", "kind": "one_frame", "words": ["dog"]},
+    {"video_id": "v2", "fact": "actor", "kind": "one_frame", "words": ["cat"]},
+    {"video_id": "v2", "fact": "action", "kind": "motion", "words": ["sleeps"]},
+]
+
+
+@pytest.fixture(autouse=True)
+def no_java(monkeypatch):
+    monkeypatch.setattr(captioning, "tokenised", lambda texts: texts)
+
+
+@pytest.fixture
+def run(tmp_path):
+    def scored(predictions, metrics, truth=None, annotations=None, name="test"):
+        rows = annotations or [
+            {
+                "item_id": item,
+                "video_id": item,
+                "split": "train" if item == "other" else "test",
+                "text_out": text,
+                "labels": None,
+            }
+            for item, texts in CAPTIONS.items()
+            for text in texts
+        ]
+        paths = {key: tmp_path / f"{name}_{key}.parquet" for key in ("predictions", "annotations", "truth", "items")}
+        pq.write_table(pa.Table.from_pylist(predictions), paths["predictions"])
+        pq.write_table(pa.Table.from_pylist(rows), paths["annotations"])
+        if truth is not None:
+            pq.write_table(pa.Table.from_pylist(truth), paths["truth"])
+        out = tmp_path / f"{name}.json"
+        score(
+            predictions=paths["predictions"],
+            annotations=paths["annotations"],
+            split="test",
+            metrics=metrics,
+            truth=None if truth is None else paths["truth"],
+            provenance=PROVENANCE,
+            out=out,
+            items_out=paths["items"],
+        )
+        return out, paths["items"]
+
+    return scored
+
+
+def said(**captions):
+    return [{"item_id": item, "text": text} for item, text in captions.items()]
+
+
+def test_the_file_says_values_items_and_where_they_come_from(run):
+    out, items = run(said(v2="a cat sleeps", v1="birds"), ["rouge_l", "cider"])
+    file = json.loads(out.read_text())
+    assert {key: file[key] for key in PROVENANCE} == PROVENANCE
+    assert (file["items"], file["items_of"]) == (2, 4)
+    assert file["values"]["rouge_l"] == 0.5
+    assert list(file) == sorted(file)
+    assert out.read_text().endswith("}\n")
+    table = pq.read_table(items).to_pydict()
+    assert table["item_id"] == ["v1", "v2"]
+    assert table["rouge_l"] == [0.0, 1.0]
+    assert sum(table["cider"]) / 2 == pytest.approx(file["values"]["cider"], abs=1e-15)
+
+
+def test_the_order_of_predictions_changes_no_byte(run):
+    first = run(said(v1="a dog", v2="a cat", v3="birds"), ["bleu4", "cider"], name="first")
+    second = run(said(v3="birds", v1="a dog", v2="a cat"), ["bleu4", "cider"], name="second")
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_facts_are_shares_by_kind_with_counts_for_each_item(run):
+    out, items = run(said(v1="a dog", v2="a box sleeps", v3="x"), ["facts_one_frame", "facts_motion"], TRUTH)
+    assert json.loads(out.read_text())["values"] == {"facts_one_frame": 0.5, "facts_motion": 1.0}
+    table = pq.read_table(items).to_pydict()
+    assert table["facts_one_frame_statistics"] == [[1, 1], [0, 1], [0, 0]]
+    assert table["facts_motion_statistics"] == [[0, 0], [1, 1], [0, 0]]
+
+
+def test_facts_belong_to_the_item_s_video(run):
+    rows = [{"item_id": "q1", "video_id": "v1", "split": "test", "text_out": "x", "labels": None}]
+    out, _ = run(said(q1="a dog"), ["facts_one_frame"], TRUTH, rows)
+    assert json.loads(out.read_text())["values"] == {"facts_one_frame": 1.0}
+
+
+def labelled(**labels):
+    return [
+        {"item_id": item, "video_id": item, "split": "test", "text_out": None, "labels": found}
+        for item, found in labels.items()
+    ]
+
+
+def test_class_scores_are_scored(run):
+    answers = [{"item_id": "a", "scores": [0.9, 0.1]}, {"item_id": "b", "scores": [0.8, 0.2]}]
+    out, items = run(answers, ["top1", "map"], annotations=labelled(a=[0], b=[1]))
+    # class 0: its one positive leads; class 1: its one positive leads too
+    assert json.loads(out.read_text())["values"] == {"top1": 0.5, "map": 1.0}
+    assert pq.read_table(items).to_pydict() == {"item_id": ["a", "b"], "top1": [1.0, 0.0]}
+
+
+@pytest.mark.parametrize(
+    ("labels", "metric", "message"),
+    [
+        ({"a": [0, 1]}, "top1", "one label an item.*'a'"),
+        ({"a": [5]}, "map", "item 'a' has label 5; there are scores of 2 classes"),
+    ],
+)
+def test_labels_that_do_not_fit_are_named(run, labels, metric, message):
+    with pytest.raises(ValueError, match=message):
+        run([{"item_id": "a", "scores": [0.9, 0.1]}], [metric], annotations=labelled(**labels))
+
+
+@pytest.mark.parametrize(
+    ("predictions", "metrics", "truth", "message"),
+    [
+        (said(v1="a", other="b"), ["cider"], None, "1 items are not in split 'test'.*'other'"),
+        (said(v1="a") * 2, ["cider"], None, "item 'v1' is answered twice"),
+        (said(v1=None, v2="b"), ["cider"], None, "item 'v1' has no text"),
+        ([{"item_id": "v1", "words": "a"}], ["cider"], None, "no column 'text'"),
+        (said(v1="a"), ["spice"], None, "no metric 'spice'"),
+        (said(v1="a"), ["cider", "cider"], None, "each once"),
+        (said(v1="a"), [], None, "at least one"),
+        (said(v1="a"), ["facts_motion"], None, "need a release with truth"),
+        (said(v1="a"), ["facts_motion"], TRUTH, "facts_motion: none of 1 items has a fact"),
+    ],
+)
+def test_what_cannot_be_scored_is_named_and_nothing_is_written(run, tmp_path, predictions, metrics, truth, message):
+    with pytest.raises(ValueError, match=message):
+        run(predictions, metrics, truth)
+    assert not (tmp_path / "test.json").exists()
+
+
+def test_an_item_without_a_reference_is_named(run):
+    rows = [{"item_id": "v1", "video_id": "v1", "split": "test", "text_out": None, "labels": None}]
+    with pytest.raises(ValueError, match="without a reference: 'v1'"):
+        run(said(v1="a dog"), ["cider"], annotations=rows)
+
+
+def test_a_result_that_is_no_number_is_refused(run, monkeypatch):
+    broken = captioning.CaptionScores({"cider": float("nan")}, {"cider": [0.0]})
+    monkeypatch.setattr(captioning, "score_captions", lambda *_: {"predictions": broken})
+    with pytest.raises(ValueError, match="cider is nan"):
+        run(said(v1="a dog"), ["cider"])

@@ -1,0 +1,110 @@
+"""Copies of the project to run for real, each in a folder of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = ROOT / "tests/fixtures/tiny"
+SHARED = ("retake", "profiles/default", "dvc.yaml", ".dvcignore", ".dvc/config", ".dvc/.gitignore", ".gitignore")
+LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "datasets", "methods", "miniworld")
+
+
+@dataclass
+class Project:
+    """A folder with a workflow in it."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()  # of every snakemake
+
+    def run(self, *command: str, cwd: Path | None = None, check: bool = True, **environment: str):
+        """Runs a command with this project's package and this environment's programs first."""
+        done = subprocess.run(
+            command,
+            cwd=cwd or self.folder,
+            env=self.env(**environment),
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def env(self, **environment: str) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("RETAKE_", "MLFLOW_", "TINY_", "GIT_"))}
+        here = {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(self.folder),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "DVC_NO_ANALYTICS": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_AUTHOR_NAME": "a",
+            "GIT_AUTHOR_EMAIL": "a@b.c",
+            "GIT_COMMITTER_NAME": "a",
+            "GIT_COMMITTER_EMAIL": "a@b.c",
+        }
+        return kept | here | self.environment | environment
+
+    def snakemake(self, *arguments: str, check: bool = True, **environment: str):
+        return self.run("snakemake", *self.arguments, *arguments, check=check, **environment)
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen:
+        """Snakemake in the background, output in `started.log`."""
+        with (self.folder / "started.log").open("w") as log:
+            command = ["snakemake", *self.arguments, *arguments]
+            return subprocess.Popen(command, cwd=self.folder, env=self.env(**environment), stdout=log, stderr=log)
+
+    def planned(self) -> dict[str, int]:
+        """Rule -> number of jobs that a dry run would start."""
+        said = self.snakemake("-n", "--quiet", "rules").stdout + self.snakemake("-n").stdout
+        if "Nothing to be done" in said:
+            return {}
+        table = said.split("Job stats:")[1].split("\n\n")[0].splitlines()[3:]
+        return {row.split()[0]: int(row.split()[1]) for row in table if row.split()[0] not in ("all", "total")}
+
+    def commit_all(self) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-q", "-m", "x")
+
+
+def tiny_at(folder: Path) -> Project:
+    """The workflow's shape with stand-in steps, and the project's own package, profile and dvc.yaml."""
+    shutil.copytree(TINY, folder, ignore=LEFT_OUT)
+    for name in SHARED:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=LEFT_OUT)
+        else:
+            shutil.copy(source, target)
+    return Project(folder)
+
+
+def checkout_at(folder: Path) -> Project:
+    """This checkout (tracked files and those that git does not ignore) with the smallest config as its config.yaml."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    for name in filter(None, names):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    shutil.copy(ROOT / "tests/workflow/smallest.yaml", folder / "config.yaml")
+    return Project(folder)
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    return tiny_at(tmp_path / "tiny")
+
+
+@pytest.fixture
+def project(tmp_path):
+    return checkout_at(tmp_path / "project")
