@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 LOCKED := $(shell sha256sum requirements.lock | cut -c1-16)
 STAMP := $(VENV)/locked-$(LOCKED)
 
-# No hub and no telemetry, whatever a tool's own default is. Rules that fetch (paper scale) lift the first two.
+# No hub and no telemetry, whatever a tool's own default is.
 export HF_HUB_OFFLINE := 1
 export TRANSFORMERS_OFFLINE := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
@@ -39,8 +39,8 @@ $(STAMP): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "make: $(PYTHON) is $$($(PYTHON) -V 2>&1); CPython 3.11 or later is needed: make PYTHON=python3.12" >&2; exit 1; }
 	rm -rf $(VENV)
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(PYTHON) -m venv --without-pip $(VENV)
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet --require-hashes -r requirements.lock
 	@touch $@
 
 build: install

@@ -6,12 +6,13 @@ The Snakefile calls `enter(workflow)` once. It then holds, in the process that r
   process. The kernel frees it however the process ends, so nothing has to be unlocked by hand (the profile's
   `nolock: true` switches Snakemake's own lock files off, which outlive a kill). A second run in the folder is
   refused with one line. Commands that run nothing (-n, --lint, --report, --dag, --summary ...) take no lock.
-* the jobs: RETAKE_MAIN names the process (host, number, start time). A job calls `watch_parent()` first and is
-  killed, with everything it started, as soon as that process is gone.
+* the jobs: RETAKE_MAIN names the process (host, number, start time). A job calls `watch_parent()` first and
+  is killed, with everything it started, as soon as that process is gone.
 
-Read in Snakemake 9.27: a Snakefile is parsed before Snakemake decides what to do with it, so `workflow.dryrun`
-says nothing yet and `workflow.is_main_process` is true for --lint and --summary too. Only `Workflow.execute` is
-reached by the commands that run jobs, and it is told which executor does: hence the wrapper in `enter`.
+Read in Snakemake 9.27: a Snakefile is parsed before Snakemake decides what to do with it, so
+`workflow.dryrun` says nothing yet and `workflow.is_main_process` is true for --lint and --summary too. Only
+`Workflow.execute` is reached by the commands that run jobs, and it is told which executor does: hence the
+wrapper in `enter`.
 """
 
 import contextlib
@@ -81,7 +82,8 @@ def enter(workflow: Any) -> None:
 
 
 def sync(config: dict[str, Any]) -> None:
-    """Brings what has ended into MLflow (`onsuccess:`, `onerror:`). Its failure is one line, never the workflow's.
+    """Brings what has ended into MLflow (`onsuccess:`, `onerror:`). Its failure is one line, never the
+    workflow's.
 
     `mlflow: {store: none}` in the config leaves MLflow out.
     """
@@ -116,8 +118,8 @@ def hold(folder: Path) -> None:
         who = _read(handle)
         os.close(handle)
         raise Busy(
-            f"retake: process {who.get('pid', '?')} on {who.get('host', '?')} is already running the workflow in "
-            "this folder; wait for it, or end it and give the same command again"
+            f"retake: process {who.get('pid', '?')} on {who.get('host', '?')} is already running the "
+            "workflow in this folder; wait for it, or end it and give the same command again"
         ) from None
     except OSError:
         os.close(handle)
@@ -144,7 +146,8 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def holder(folder: Path) -> dict[str, Any] | None:
-    """Who runs the workflow in the folder (pid, host, invocation), or None. Takes nothing and waits for nobody."""
+    """Who runs the workflow in the folder (pid, host, invocation), or None. Takes nothing and waits for
+    nobody."""
     path = Path(folder) / LOCK
     if not path.exists():
         return None
@@ -236,7 +239,8 @@ def _watch(pid: int, started: str) -> None:
 
 
 def _die() -> None:
-    """Kills what this process started, then itself. Nothing can catch it: outputs stay under temporary names."""
+    """Kills what this process started, then itself. Nothing can catch it: outputs stay under temporary
+    names."""
     for child in _descendants(os.getpid()):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(child, signal.SIGKILL)

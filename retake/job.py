@@ -1,6 +1,6 @@
-"""What every script needs around its one call: arguments, seed, threads, temporary outputs, a record, a clear end.
+"""What every script needs around its one call: arguments, seed, temporary outputs, a record, a clear end.
 
-A rule runs `python scripts/NAME.py --rule NAME --wildcards JSON --input NAME PATH... --output NAME PATH... --recipe JSON`.
+A rule NAME runs `python scripts/NAME.py --wildcards JSON --input NAME PATH... --output NAME PATH... --recipe JSON`.
 Outputs are written under a temporary name and renamed only when the block ends well. Standard library only:
 this is imported by every job.
 """
@@ -76,7 +76,7 @@ def _parsed(argv: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "input": {},
         "output": {},
-        "rule": "",
+        "rule": Path(sys.argv[0]).stem,
         "wildcards": {},
         "recipe": {},
         "threads": 1,
@@ -89,8 +89,6 @@ def _parsed(argv: list[str]) -> dict[str, Any]:
         match word:
             case "--input" | "--output":
                 target = found[word[2:]].setdefault(next(words), [])
-            case "--rule":
-                found["rule"], target = next(words), None
             case "--wildcards" | "--recipe" | "--listed" | "--code":
                 found[word[2:]], target = json.loads(next(words)), None
             case "--threads":
@@ -196,6 +194,8 @@ def _finish(job: Job, running: Path) -> None:
             raise FileNotFoundError(f"the script wrote no output {name!r} ({job.final[name]})")
     for name, part in job.output.items():
         part.replace(job.final[name])
+        for side in sorted(part.parent.iterdir()):  # what was written beside an output stays beside it
+            side.replace(job.final[name].parent / side.name)
         _empty(part.parent)
     job.record.end("finished", _peak_mb())
     job.record.file.close()
@@ -243,5 +243,5 @@ def job() -> Iterator[Job]:
         current.record.end("failed", _peak_mb())
         traceback.print_exc()
         where = ", ".join(f"{k}={v}" for k, v in current.wildcards.items())
-        print(f"\nretake: {current.rule} ({where}) failed: {type(error).__name__}: {error}", file=sys.stderr)
+        sys.stderr.write(f"\nretake: {current.rule} ({where}) failed: {type(error).__name__}: {error}\n")
         sys.exit(1)

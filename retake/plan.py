@@ -11,7 +11,16 @@ from typing import Any
 
 from retake.planning.code import modules_in, reached
 from retake.planning.listing import Listing
-from retake.planning.recipes import folders_with, load_recipe, overlaid, stages_of, variant_of
+from retake.planning.recipes import (
+    HERE,
+    fields_of,
+    folders_with,
+    literal_of,
+    load_recipe,
+    overlaid,
+    stages_of,
+    variant_of,
+)
 from retake.planning.reporting import Reporting
 from retake.planning.training import Trainings
 from retake.schema.card import Card, WeightsCard, read_card, read_weights_card
@@ -61,6 +70,7 @@ class Plan(Reporting, Listing):
     def check_all(self) -> None:
         """Resolve every job of every table once, so that whatever cannot be resolved is said before the first job."""
         _ = self.views, self.banks
+        self.check_mini_options()
         for method in self.recipes:
             for figure in self.figures_of(method):
                 self.figure_job(method, figure)
@@ -254,7 +264,10 @@ class Plan(Reporting, Listing):
     def release_job(self, release: str) -> Job:
         """What makes a mini release: sizes, options and the world's seed."""
         card = self.cards[release]
-        options = overlaid(dict(card.mini.options), dict(self.config.mini_world))
+        known = {*fields_of(HERE / "miniworld/world.py", "World")}
+        known |= {*literal_of(self.card_files[release].parent / "mini.py", "OPTIONS")}
+        laid = {k: v for k, v in self.config.mini_world.items() if k in known}
+        options = overlaid(dict(card.mini.options), laid)
         return {
             "release": release,
             "root": self.root(release),
@@ -262,6 +275,22 @@ class Plan(Reporting, Listing):
             "options": options,
             "num_shards": card.shards[self.scale],
         }
+
+    def check_mini_options(self) -> None:
+        """A card's and the config's options of the mini world are ones that its makers know."""
+        world = fields_of(HERE / "miniworld/world.py", "World")
+        known = {
+            r: {*world, *literal_of(self.card_files[r].parent / "mini.py", "OPTIONS")} for r in self.made
+        }
+        for release, names in known.items():
+            for option in self.cards[release].mini.options:
+                if option not in names:
+                    where = f"{self.card_files[release]}: mini.options.{option}"
+                    raise SettingError(f"{where}: no such option; {did_you_mean(option, names)}")
+        for option in self.config.mini_world:
+            if known and option not in (every := set().union(*known.values())):
+                where = f"{self.file}: mini_world.{option}"
+                raise SettingError(f"{where}: no release has such an option; {did_you_mean(option, every)}")
 
     def fetch_job(self, release: str) -> Job:
         """What downloads a release, or adopts a folder that the user has."""
@@ -274,7 +303,9 @@ class Plan(Reporting, Listing):
             if folder
             else [s.model_dump(mode="json", exclude={"verified", "checked_on"}) for s in card.sources]
         )
-        return {"release": release, "root": self.root(release), "folder": folder, "sources": sources}
+        captions = self.config.own.captions if card.access == "folder" else None
+        job = {"release": release, "root": self.root(release), "folder": folder, "sources": sources}
+        return {**job, "captions": captions}
 
     def index_job(self, release: str) -> Job:
         """What finds the media of a fetched release, and into how many shards they go."""
@@ -303,13 +334,10 @@ class Plan(Reporting, Listing):
         facts = card.model_dump(
             mode="json", include={"release", "access", "media", "tasks", "splits", "counts"}
         )
-        own = self.config.own if self.cards[self.release_of(dataset)].access == "folder" else None
-        captions = own.captions if own else None
         return {
             "dataset": dataset,
             "root": self.root(self.release_of(dataset)),
             "card": facts,
-            "captions": captions,
         }
 
     def annotation_inputs(self, dataset: str) -> list[str]:
@@ -383,7 +411,10 @@ class Plan(Reporting, Listing):
             if (row.variant, row.dataset, row.split, row.protocol)
             == (run["variant"], run["dataset"], split, protocol)
         }
+        rule = "fuse_predictions" if self.recipes[run["method"]].variants[run["variant"]].fuse else "predict"
+        place = self.run_path(f"records/{rule}", run)
         inputs = {
+            "predicted": f"{place}/{protocol}/{split}.jsonl",
             "predictions": self.predictions(run, protocol, split),
             "annotations": self.annotations(run["dataset"]),
         }

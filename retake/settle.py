@@ -1,17 +1,18 @@
 """Makes content decide what Snakemake reruns, whatever a clone, a pull or an editor did to file times.
 
-Snakemake compares an input's checksum with the recorded one only where the input is newer than the output. So an
-input that was changed but looks old is accepted in silence, and an unchanged one that looks new is hashed again
-each time. `settle` puts file times in an order that says the truth:
+Snakemake compares an input's checksum with the recorded one only where the input is newer than the output.
+So an input that was changed but looks old is accepted in silence, and an unchanged one that looks new is
+hashed again each time. `settle` puts file times in an order that says the truth:
 
 * content differs from what the record says was used -> the input is made the newest file: Snakemake reruns;
 * content is what was used, yet it looks newer -> the output is made as new as its input: nothing to compare.
 
-Content is hashed once per change: a stamp keeps each file's size, times and inode (a file's ctime cannot be set
-by hand, so an unchanged stamp means unchanged bytes). With nothing moved a call is one `stat` per file.
+Content is hashed once per change: a stamp keeps each file's size, times and inode (a file's ctime cannot be
+set by hand, so an unchanged stamp means unchanged bytes). With nothing moved a call is one `stat` per file.
 Files whose checksum was not recorded (directories, records of an older threshold) keep their times.
 
-Called by the Snakefile (retake.guard.enter), and by `python -m retake.settle` in dvc.yaml. Standard library only.
+Called by the Snakefile (retake.guard.enter), and by `python -m retake.settle` in dvc.yaml. Standard library
+only.
 """
 
 import base64
@@ -44,7 +45,9 @@ class Settled:
     files: int = 0
     hashed: int = 0
     touched: int = 0
-    changed: list[str] = field(default_factory=list)  # inputs whose content is not what the record says was used
+    changed: list[str] = field(
+        default_factory=list
+    )  # inputs whose content is not what the record says was used
 
     def __str__(self) -> str:
         some = ", ".join(self.changed[:5]) + (", ..." if len(self.changed) > 5 else "")
@@ -62,10 +65,12 @@ class _Output:
 
 
 def settle(root: Path = Path(), *, since: float | None = None) -> Settled:
-    """Settles the file times under `root` (the workflow's folder). The caller holds the folder (retake.guard).
+    """Settles the file times under `root` (the workflow's folder). The caller holds the folder
+    (retake.guard).
 
-    `since`: start (epoch seconds) of a run by this very process that has just ended. What its jobs read cannot have
-    changed before they read it if the file is older than the job, so its recorded checksum is taken, not computed.
+    `since`: start (epoch seconds) of a run by this very process that has just ended. What its jobs read
+    cannot have changed before they read it if the file is older than the job, so its recorded checksum is
+    taken, not computed.
     """
     root = Path(root)
     names = _record_names(root)
@@ -131,7 +136,8 @@ class _Order:
         return order
 
     def _needed(self, order: list[str]) -> list[str]:
-        """Inputs that are there and from which something that is there was made, be it through missing files."""
+        """Inputs that are there and from which something that is there was made, be it through missing
+        files."""
         there = {p for p in self.paths if self.states[p]}
         alive = set(there)
         for path in reversed(order):
@@ -140,7 +146,8 @@ class _Order:
         return [p for p in self.made_from if p in there and any(o in alive for o in self.made_from[p])]
 
     def _digests(self, needed: list[str]) -> dict[str, str]:
-        """sha256 of each needed input: known from an unchanged state, vouched for by this run, or computed."""
+        """sha256 of each needed input: known from an unchanged state, vouched for by this run, or
+        computed."""
         known = _read(self.root / DIGESTS)
         found, unknown = {}, []
         for path in needed:
@@ -152,9 +159,11 @@ class _Order:
                 found[path] = vouched
             else:
                 unknown.append(path)
-        size = sum(self.states[p][0] for p in unknown)  # type: ignore[index]
+        size = sum(int(self.states[p][0]) for p in unknown)  # type: ignore[index]
         if size > SAY_BYTES:
-            sys.stderr.write(f"checking {len(unknown)} files ({size / 1e9:.0f} GB) that moved since last time\n")
+            sys.stderr.write(
+                f"checking {len(unknown)} files ({size / 1e9:.0f} GB) that moved since last time\n"
+            )
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             found |= dict(zip(unknown, pool.map(self._sha256, unknown), strict=True))
         self.result.hashed = len(unknown)
@@ -186,7 +195,9 @@ class _Order:
             time_of[path] = max([time_of[path], *same])
         ordered = set(order)
 
-        def looks_made_at(path: str) -> int:  # where the file is missing, Snakemake looks at what was made from it
+        def looks_made_at(
+            path: str,
+        ) -> int:  # where the file is missing, Snakemake looks at what was made from it
             if self.states[path] or path not in ordered:
                 return time_of[path]
             return max(map(looks_made_at, self.made_from.get(path, ())), default=0)
@@ -197,7 +208,8 @@ class _Order:
         return {p: t for p, t in time_of.items() if (s := self.states[p]) and s[1] != t}
 
     def _touch(self, path: str, at: int, *, must: bool) -> None:
-        """Times that only save Snakemake a comparison are left where they cannot be set (another user's file)."""
+        """Times that only save Snakemake a comparison are left where they cannot be set (another user's
+        file)."""
         try:
             os.utime(self.root / path, ns=(at, at))
         except PermissionError:
@@ -267,7 +279,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, value: dict[str, Any]) -> None:
-    """Nothing is lost where this fails (disk full, read-only folder): the next call looks at everything again."""
+    """Nothing is lost where this fails (disk full, read-only folder): the next call looks at everything
+    again."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

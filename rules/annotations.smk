@@ -21,7 +21,7 @@ rule build_annotations:
         arguments=arguments,
         recipe=lambda wildcards: as_json(PLAN.annotations_job(wildcards.dataset)),
     shell:
-        "python {input.script} --rule {rule} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule annotations:

@@ -26,7 +26,7 @@ rule extract_bank:
         arguments=arguments,
         recipe=lambda wildcards: as_json(PLAN.banks[wildcards.bank]),
     shell:
-        "python {input.script} --rule {rule} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule index_bank:
@@ -48,9 +48,9 @@ rule index_bank:
         mem_mb=600,
     params:
         arguments=arguments,
-        recipe="{{}}",
+        recipe=lambda wildcards: as_json({}),
     shell:
-        "python {input.script} --rule {rule} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule features:

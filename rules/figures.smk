@@ -27,7 +27,7 @@ rule draw_figure:
         arguments=arguments,
         recipe=recipe_of(figure_job),
     shell:
-        "python {input.script} --rule {rule} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule figures:

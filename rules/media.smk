@@ -23,7 +23,7 @@ rule extract_frames:
         arguments=arguments,
         recipe=lambda wildcards: as_json({"view": PLAN.views[wildcards.view]}),
     shell:
-        "python {input.script} --rule {rule} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule index_media:
@@ -49,7 +49,7 @@ rule index_media:
         arguments=arguments,
         recipe=lambda wildcards: as_json({"max_failures": PLAN.cards[wildcards.release].max_failures}),
     shell:
-        "python {input.script} --rule {rule} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule media:

@@ -22,7 +22,7 @@ rule score:
         arguments=arguments,
         recipe=recipe_of(scoring_job),
     shell:
-        "python {input.script} --rule {rule} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule metrics:

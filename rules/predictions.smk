@@ -24,7 +24,7 @@ rule predict:
         arguments=arguments,
         recipe=recipe_of(prediction_job),
     shell:
-        "python {input.script} --rule {rule} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule fuse_predictions:
@@ -42,14 +42,14 @@ rule fuse_predictions:
     wildcard_constraints:
         variant=one_of(PLAN.fused()),
     conda:
-        "../envs/data.yaml"
+        "../envs/torch.yaml"
     resources:
         mem_mb=1000,
     params:
         arguments=arguments,
         recipe=recipe_of(fusion_job),
     shell:
-        "python {input.script} --rule {rule} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 # The checkpoint is no input: a file that is there, trained here or pulled, is used as it is and never retrained.
@@ -76,7 +76,7 @@ rule caption_videos:
         arguments=arguments,
         recipe=recipe_of(captioning_job),
     shell:
-        "python {input.script} --rule {rule} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule predictions:

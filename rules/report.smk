@@ -27,4 +27,4 @@ rule render_report:
         arguments=arguments,
         recipe=lambda wildcards: as_json({"config": PLAN.config.model_dump(mode="json"), "results": PLAN.results}),
     shell:
-        "python {input.script} --rule {rule} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"

@@ -28,7 +28,7 @@ rule tabulate:
         arguments=arguments,
         recipe=lambda wildcards: as_json(PLAN.table_job(wildcards.method, wildcards.table)),
     shell:
-        "python {input.script} --rule {rule} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule judge_claims:
@@ -54,7 +54,7 @@ rule judge_claims:
         arguments=arguments,
         recipe=lambda wildcards: as_json({"method": wildcards.method, "scale": PLAN.scale}),
     shell:
-        "python {input.script} --rule {rule} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule collect_claims:
@@ -75,9 +75,9 @@ rule collect_claims:
         mem_mb=600,
     params:
         arguments=arguments,
-        recipe="{{}}",
+        recipe=lambda wildcards: as_json({}),
     shell:
-        "python {input.script} --rule {rule} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule tables:

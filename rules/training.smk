@@ -24,7 +24,7 @@ rule train_stage:
         arguments=arguments,
         recipe=recipe_of(training_job),
     shell:
-        "{params.launcher} {input.script} --rule {rule} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "{params.launcher} {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule training:

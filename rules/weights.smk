@@ -23,7 +23,7 @@ rule fetch_weights:
         arguments=arguments,
         recipe=lambda wildcards: as_json(PLAN.weights_job(wildcards.weights)),
     shell:
-        "python {input.script} --rule {rule} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule pretrain_weights:
@@ -50,7 +50,7 @@ rule pretrain_weights:
         arguments=arguments,
         recipe=recipe_of(pretraining_job),
     shell:
-        "python {input.script} --rule {rule} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule weights:

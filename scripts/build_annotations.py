@@ -7,6 +7,5 @@ with job() as j:
     build_annotations(
         dataset=j.recipe["dataset"],
         root=j.recipe["root"],
-        captions=j.recipe["captions"],
         out=j.output["table"],
     )

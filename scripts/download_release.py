@@ -1,6 +1,6 @@
 """Download a release, or adopt a folder that the user has (rule download_release)."""
 
-from retake.data.fetch import download_release
+from retake.data.download import download_release
 from retake.job import job
 
 with job() as j:
@@ -8,5 +8,6 @@ with job() as j:
         release=j.recipe["release"],
         root=j.recipe["root"],
         folder=j.recipe["folder"],
+        captions=j.recipe["captions"],
         files_out=j.output["files"],
     )

@@ -2,15 +2,16 @@
 
 from retake.job import job
 from retake.metrics.score import score
+from retake.schema.provenance import provenance_of
 
 with job() as j:
     score(
         predictions=j.input["predictions"],
         annotations=j.input["annotations"],
         truth=j.input.get("truth"),
+        split=j.wildcards["split"],
         metrics=j.recipe["metrics"],
-        identity=j.recipe["identity"],
-        record=j.identity,
+        provenance=provenance_of(j.recipe["identity"], j.input["predicted"]),
         out=j.output["metrics"],
         items_out=j.output["per_item"],
     )

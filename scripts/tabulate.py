@@ -7,7 +7,7 @@ with job() as j:
     tabulate(
         method=j.recipe["method"],
         table=j.recipe["table"],
-        spec=j.recipe,
+        spec=j.recipe["spec"],
         metrics_files=j.input["metrics"],
         reported=j.input["reported"],
         scale=j.recipe["scale"],

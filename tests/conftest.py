@@ -1,4 +1,4 @@
-"""What holds for every test: it starts in the project's folder, and reaches no network but this machine's own."""
+"""What holds for every test: it starts in the project's folder and reaches no other machine."""
 
 import ipaddress
 import os

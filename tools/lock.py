@@ -1,8 +1,9 @@
-"""Pin what this environment holds: write requirements.lock and bring the pins of envs/*.yaml in line (make lock).
+"""Pin what this environment holds: requirements.lock, and the pins of envs/*.yaml with it (make lock).
 
-Walks from the requirements of pyproject.toml through what is installed, so that what was tested is what is locked.
-Takes the digests of every published file that a CPython of 3.11 or later on Linux x86_64 could install, from the
-package index that pip uses; no address of an index is written. To move a version: install it, test, `make lock`.
+Walks from the requirements of pyproject.toml through what is installed, so that what was tested is what is
+locked. Takes the digests of every published file that a CPython of 3.11 or later on Linux x86_64 can install,
+from the package index that pip uses; no address of an index is written. To move a version: install it, test,
+`make lock`.
 
     python tools/lock.py            write
     python tools/lock.py --print    only list name==version
@@ -28,9 +29,9 @@ from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel
 
 LOCK = Path("requirements.lock")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-BUILDERS = ("setuptools", "wheel")  # build the packages that come as source, and link this one in
+BUILDERS = ("pip", "setuptools", "wheel")  # install, and build what comes as source only
 HEADER = """\
-# Every package that Retake runs on, pinned by version and digest. Written by tools/lock.py; do not edit by hand.
+# Every package that Retake runs on, pinned by version and digest. Written by tools/lock.py, not by hand.
 # For CPython 3.11 or later on Linux x86_64:  pip install --require-hashes -r requirements.lock
 """
 
@@ -45,7 +46,9 @@ def wanted(requirement: Requirement, extras: set[str]) -> bool:
     """Whether one of the supported environments asks for `requirement` when `extras` are chosen."""
     if requirement.marker is None:
         return True
-    return any(requirement.marker.evaluate(env | {"extra": e}) for env in environments() for e in extras or {""})
+    return any(
+        requirement.marker.evaluate(env | {"extra": e}) for env in environments() for e in extras or {""}
+    )
 
 
 def closure(top: list[Requirement]) -> dict[str, set[str]]:
@@ -150,7 +153,9 @@ def pin_environments(versions: dict[str, str]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--print", action="store_true", dest="only_print")
     only_print = parser.parse_args().only_print
 

@@ -10,7 +10,19 @@ MODELS = {
     "config.yaml": ("retake/schema/config.py", ["Config", "Entry", "Own", "CaptionWith", "Tracking"]),
     "recipe.yaml": (
         "retake/schema/recipe.py",
-        ["Recipe", "Stage", "Source", "Start", "Optimiser", "Length", "Batch", "Variant", "Protocol", "Table", "Row"],
+        [
+            "Recipe",
+            "Stage",
+            "Source",
+            "Start",
+            "Optimiser",
+            "Length",
+            "Batch",
+            "Variant",
+            "Protocol",
+            "Table",
+            "Row",
+        ],
     ),
 }
 FIELD = re.compile(r"^    (?P<name>[a-z_]+): (?P<type>.+?)(?: = (?P<default>.+?))?(?:  # (?P<about>.+))?$")
@@ -19,7 +31,9 @@ FIELD = re.compile(r"^    (?P<name>[a-z_]+): (?P<type>.+?)(?: = (?P<default>.+?)
 def fields(file: str, model: str) -> list[tuple[str, str, str]]:
     """(key, default, what it is) of a model's fields, read from its source."""
     text = Path(file).read_text(encoding="utf-8")
-    body = text.split(f"class {model}(Strict):\n", 1)[1].split("\nclass ", 1)[0].split("    @model_validator")[0]
+    body = (
+        text.split(f"class {model}(Strict):\n", 1)[1].split("\nclass ", 1)[0].split("    @model_validator")[0]
+    )
     found = []
     before = ""
     for line in body.splitlines():
@@ -52,7 +66,9 @@ def methods() -> str:
         recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
         name, paper = path.parent.name, recipe["paper"]
         targets = ", ".join([*recipe.get("tables", {}), *recipe.get("figures", {})])
-        rows.append(f"| [{name}](retake/methods/{name}/README.md) | {paper['title']} | {paper['venue']} | {targets} |")
+        rows.append(
+            f"| [{name}](retake/methods/{name}/README.md) | {paper['title']} | {paper['venue']} | {targets} |"
+        )
     return "\n".join(rows) + "\n"
 
 

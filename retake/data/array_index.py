@@ -40,13 +40,47 @@ class TooManyFailuresError(Exception):
     """More videos gave no frames than the data set's card allows."""
 
 
+def table_of(rows: Sequence[dict[str, Any]]) -> pa.Table:
+    """Index rows as a table; a key that is left out is null.
+
+    From buffers only: pa.array imports pandas, half a second, to find out what a list is.
+    """
+    return pa.Table.from_arrays(
+        [_column([row.get(f.name) for row in rows], f.type) for f in INDEX], schema=INDEX
+    )
+
+
+def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    known = np.packbits(np.array([value is not None for value in values], dtype=bool), bitorder="little")
+    if pa.types.is_list(kind) or pa.types.is_string(kind):
+        parts: list[Any] = [value.encode() if isinstance(value, str) else value or () for value in values]
+        ends = pa.py_buffer(np.cumsum([0, *map(len, parts)], dtype=np.int32))
+        if pa.types.is_string(kind):
+            return pa.Array.from_buffers(
+                kind, len(values), [pa.py_buffer(known), ends, pa.py_buffer(b"".join(parts))]
+            )
+        inner = _column([item for part in parts for item in part], kind.value_type)
+        return pa.Array.from_buffers(kind, len(values), [pa.py_buffer(known), ends], children=[inner])
+    numbers = np.array([0 if value is None else value for value in values], dtype=str(kind))
+    return pa.Array.from_buffers(kind, len(values), [pa.py_buffer(known), pa.py_buffer(numbers)])
+
+
+def read_index(path: Path) -> list[dict[str, Any]]:
+    """The rows of an index. Raises FileNotFoundError, and ValueError where the file has other columns."""
+    with pq.ParquetFile(path) as file:  # pq.read_table would import pandas
+        table = file.read()
+    if absent := [name for name in INDEX.names if name not in table.column_names]:
+        raise ValueError(f"{path}: no column {absent[0]}; expected {', '.join(INDEX.names)}")
+    return table.select(INDEX.names).cast(INDEX).to_pylist()
+
+
 def index_arrays(
     *,
     shards: Sequence[Path],
-    failures: Sequence[Path],
     index_out: Path,
-    failures_out: Path,
-    max_failures: float,
+    failures: Sequence[Path] = (),
+    failures_out: Path | None = None,
+    max_failures: float = 0.0,
     expected: int | None = None,
 ) -> None:
     """Merge the indices and failures of shards; judge the failures.
@@ -57,30 +91,31 @@ def index_arrays(
     of videos there are. Raises TooManyFailuresError, and ValueError where videos are lost, doubled, or an
     array is shorter than its index.
     """
-    tables, digests = [], {}
+    merged: list[dict[str, Any]] = []
+    digests: dict[str, str] = {}
     for path in sorted(map(Path, shards)):
-        table = pq.read_table(path, schema=INDEX)
-        names = [f"{path.parent.name}/{name}" for name in table["array"].to_pylist()]
-        for name in sorted(set(table["array"].to_pylist())):
-            _check_array(path, name, table)
+        rows = read_index(path)
+        if doubled := {row["video_id"] for row in rows} & {row["video_id"] for row in merged}:
+            raise ValueError(f"{path}: video {min(doubled)} is in another shard, too")
+        for name in sorted({row["array"] for row in rows}):
+            _check_array(path, name, rows)
             with (path.parent / name).open("rb") as file:
                 digests[f"{path.parent.name}/{name}"] = file_digest(file, "sha256").hexdigest()
-        at = table.schema.get_field_index("array")
-        tables.append(table.set_column(at, INDEX.field("array"), pa.array(names, pa.string())))
-    merged = pa.concat_tables([*tables, INDEX.empty_table()])
-    merged = merged.sort_by([("video_id", "ascending"), ("start_s", "ascending")])
+        merged += [row | {"array": f"{path.parent.name}/{row['array']}"} for row in rows]
+    merged.sort(key=lambda row: (row["video_id"], row["start_s"] or 0.0))
     failed = sorted(row for path in failures for row in _read_failures(Path(path)))
-    _judge(set(merged["video_id"].to_pylist()), failed, max_failures, expected)
+    _judge({row["video_id"] for row in merged}, failed, max_failures, expected)
     metadata = {"arrays": json.dumps(digests, sort_keys=True)}
-    pq.write_table(merged.replace_schema_metadata(metadata), index_out)
-    write_failures(failed, failures_out)
+    pq.write_table(table_of(merged).replace_schema_metadata(metadata), index_out)
+    if failures_out is not None:
+        write_failures(failed, failures_out)
 
 
-def _check_array(index: Path, name: str, table: pa.Table) -> None:
-    array = np.load(index.parent / name, mmap_mode="r")
-    used = [row["row"] + row["num_rows"] for row in table.to_pylist() if row["array"] == name]
-    if max(used) > len(array):
-        raise ValueError(f"{index}: uses {max(used)} rows of {name}, which has {len(array)}")
+def _check_array(index: Path, name: str, rows: Sequence[dict[str, Any]]) -> None:
+    array = np.load(index.parent / name, mmap_mode="r", allow_pickle=False)
+    used = max(row["row"] + row["num_rows"] for row in rows if row["array"] == name)
+    if used > len(array):
+        raise ValueError(f"{index}: uses {used} rows of {name}, which has {len(array)}")
 
 
 def _judge(read: set[str], failed: list[tuple[str, ...]], max_failures: float, expected: int | None) -> None:
@@ -121,10 +156,10 @@ class Arrays:
     """Rows of videos by id, memory-mapped when asked for. Cheap to send to another process."""
 
     def __init__(self, index: Path):
-        """Reads the index (parquet), no array. Raises FileNotFoundError, pyarrow.ArrowInvalid."""
+        """Reads the index (parquet), no array. Raises FileNotFoundError, ValueError."""
         self.index = Path(index)
         self._segments: dict[str, list[dict[str, Any]]] = {}
-        for segment in pq.read_table(self.index, schema=INDEX).to_pylist():
+        for segment in read_index(self.index):
             segment["times_s"] = np.asarray(segment["times_s"] or [], dtype=np.float64)
             self._segments.setdefault(segment["video_id"], []).append(segment)
         self._maps: OrderedDict[str, np.ndarray] = OrderedDict()
@@ -142,7 +177,7 @@ class Arrays:
         return video_id in self._segments
 
     def segment(self, video_id: str, start_s: float | None = None) -> dict[str, Any]:
-        """The index row that holds `start_s` (left out: the video's first). Raises KeyError naming the index."""
+        """The index row that holds `start_s` (left out: the first). Raises KeyError naming the index."""
         try:
             segments = self._segments[video_id]
         except KeyError:

@@ -18,9 +18,8 @@ import numpy as np
 from av.stream import Disposition
 
 PLAYLISTS = {"concat", "hls", "dash", "tty", "sdp", "rtsp"}  # formats that point at other files, or are text
-INDEXED = {
-    "mov,mp4,m4a,3gp,3g2,mj2"
-}  # here the header's frame count is the length of a table of byte offsets
+# Here the header's frame count is the length of a table of byte offsets: fewer packets are a file cut off.
+INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2"}
 SEEKABLE = {"h264", "hevc", "vp9", "av1", "libdav1d"}  # decoding may start at a key frame, to the bit
 NOMINAL_FPS = 25.0  # FFmpeg's rate for streams that state none
 
@@ -111,6 +110,8 @@ def open_video(path: Path, limits: Limits) -> Iterator[Source]:
             container_options={"protocol_whitelist": "file", "pattern_type": "none"},
             timeout=limits.seconds,
         )
+    except av.error.ExitError:
+        raise VideoError(path, f"not opened within {limits.seconds:g} s") from None
     except (av.FFmpegError, OSError, ValueError) as error:
         raise VideoError(path, f"not a video: {_words(error)}") from None
     with container:
@@ -121,8 +122,14 @@ def open_video(path: Path, limits: Limits) -> Iterator[Source]:
             raise VideoError(path, "no video stream")
         if stream.codec_context is None:
             raise VideoError(path, "no decoder for its video stream")
+        codec = stream.codec_context
+        if codec.width * codec.height > limits.frame_pixels:
+            raise VideoError(path, f"{codec.width}x{codec.height} is over {limits.frame_pixels} pixels")
+        codec.options = {
+            "max_pixels": str(limits.frame_pixels)
+        }  # and of frames that the header does not tell of
         stream.thread_type = "NONE"
-        stream.codec_context.thread_count = 1
+        codec.thread_count = 1
         yield Source(path, container, stream, limits, time.monotonic() + limits.seconds)
 
 

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from retake.data.array_index import INDEX, write_failures
+from retake.data.array_index import table_of, write_failures
 from retake.data.video import Frames, VideoError, read_frames
 from retake.data.views import frame_size, indices, placement
 from retake.schema.manifest import Manifest
@@ -31,7 +30,7 @@ class GrowingArray:
         self._header()
 
     def _header(self) -> None:
-        # numpy leaves room in a header for a first axis of any length, so that it can be written again in place
+        # numpy leaves room in a header for a first axis of any length: it can be written again in place
         shape = (self.num_rows, *self.row_shape)
         header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self.file, header)
@@ -42,7 +41,7 @@ class GrowingArray:
             raise ValueError(
                 f"{self.path}: expected rows of {self.row_shape} {self.dtype}, got {rows.shape[1:]}"
             )
-        self.file.write(memoryview(np.ascontiguousarray(rows)).cast("B"))
+        self.file.write(np.ascontiguousarray(rows).data)
         first, self.num_rows = self.num_rows, self.num_rows + len(rows)
         return first
 
@@ -86,7 +85,7 @@ def extract_frames(
             continue
         rows.append(_row(video_id, array.append(frames.rgb), frames))
     array.close()
-    pq.write_table(pa.Table.from_pylist(rows, schema=INDEX), index_out)
+    pq.write_table(table_of(rows), index_out)
     write_failures(failures, failures_out)
 
 

@@ -155,7 +155,7 @@ def _scaled_and_cropped(clip: np.ndarray, shape: Any, rng: np.random.Generator |
     height, width = clip.shape[1:3]
     factor = short / min(height, width)
     size = (max(shape.size_px, round(height * factor)), max(shape.size_px, round(width * factor)))
-    pixels = torch.from_numpy(np.ascontiguousarray(clip)).permute(0, 3, 1, 2).float()
+    pixels = torch.from_numpy(np.array(clip)).permute(0, 3, 1, 2).float()
     if size != (height, width):
         pixels = interpolate(pixels, size=size, mode="bilinear", antialias=True, align_corners=False)
     rooms = [side - shape.size_px for side in size]

@@ -1,10 +1,11 @@
-"""Make a release at mini scale: the data set's mini.py writes its official files, made of clips of the mini world.
+"""Make a release at mini scale: the data set's mini.py writes its official files, of clips of the mini world.
 
 A mini.py has
+    SPLITS                                    the names of its splits, in order
     OPTIONS                                   its options and their defaults, beside those of World
     annotate(world, root, plan) -> DataFrame  writes the annotation files; returns what is true of each clip
-    media(world, root, plan, shard) -> list   writes the media files of one shard; returns (path, video_id) of each
-and both depend on the plan alone, so that shards can be made in any order, in parallel, and always give the same bytes.
+    media(world, root, plan, shard) -> list   writes one shard's media files; returns (path, video_id) of each
+and both depend on the plan alone: shards can be made in any order, in parallel, and give the same bytes.
 """
 
 import importlib
@@ -27,18 +28,20 @@ from retake.schema.shards import shard_names, shard_of
 
 LOG = logging.getLogger(__name__)
 WORLD_OPTIONS = {one.name: one.default for one in fields(World) if one.init}
-TRUTH = pa.schema([
-    ("video_id", pa.string()),
-    ("fact", pa.string()),
-    ("kind", pa.string()),
-    ("value", pa.string()),
-    ("words", pa.list_(pa.string())),
-])
+TRUTH = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("fact", pa.string()),
+        ("kind", pa.string()),
+        ("value", pa.string()),
+        ("words", pa.list_(pa.string())),
+    ]
+)
 
 
 @dataclass(frozen=True)
 class MiniPlan:
-    """What a mini release is made from: items per split, and the options of its mini.py with defaults filled in."""
+    """What a mini release is made from: items per split, and all options, defaults filled in."""
 
     release: str
     splits: dict[str, int]
@@ -99,7 +102,8 @@ def render_videos(
         Path(root), f"shard{shard}", release, lambda folder: mini.media(world, folder, plan, shard)
     )
     manifest.write(manifest_out)
-    LOG.info("%s: %d files of shard %s in %.1f s", release, len(manifest.files), shard, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    LOG.info("%s: %d files of shard %s in %.1f s", release, len(manifest.files), shard, seconds)
 
 
 def truth_table(clips: Iterable[tuple[str, Clip]]) -> pd.DataFrame:
@@ -123,7 +127,7 @@ def _opened(
     if unknown := sorted(set(options) - set(known)):
         raise ValueError(f"{release}: option {unknown[0]!r}; expected one of {', '.join(sorted(known))}")
     if set(splits) != set(mini.SPLITS):
-        raise ValueError(f"{release}: splits {', '.join(splits) or 'none'}; expected {', '.join(mini.SPLITS)}")
+        raise ValueError(f"{release}: splits {', '.join(splits)}; expected {', '.join(mini.SPLITS)}")
     told = {**known, **options}
     try:
         world = World(**{name: told[name] for name in WORLD_OPTIONS})
@@ -135,7 +139,7 @@ def _opened(
 def _placed(
     root: Path, part: str, release: str, write: Callable[[Path], list[tuple[Path, str | None]]]
 ) -> Manifest:
-    """Let `write` fill a folder beside the files of `root`, then move each file to its place: none is ever half there."""
+    """Let `write` fill a folder in `root`, then move each file to its place: none is ever half there."""
     folder = root / f".{part}.part"
     shutil.rmtree(folder, ignore_errors=True)  # of a job that was killed
     folder.mkdir(parents=True)

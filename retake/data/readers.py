@@ -35,7 +35,7 @@ def read_csv(
         try:
             header = next(rows, [])
             absent = [name for name in columns if name not in header]
-            if absent or (exact and len(header) != len(columns)):
+            if absent or (exact and header != list(columns)):
                 raise ValueError(
                     f"{path}: line 1: the header is {','.join(header)!r}; expected {','.join(columns)}"
                 )

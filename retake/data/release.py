@@ -220,7 +220,7 @@ class _Watch:
         media = card_of(self.release).media
         if media is None:
             return
-        num_shards = num_shards or dict[str, int](card_of(self.release).shards)[scale]
+        num_shards = num_shards or card_of(self.release).shards[scale]  # type: ignore[index]
         homes = {path.stem: path for path in self.manifests}
         if wrong := [name for name in homes if name >= f"shard{shard_name(num_shards)}"]:
             strange = homes[wrong[0]]

@@ -110,7 +110,7 @@ def everything(times_s: np.ndarray) -> np.ndarray:
 
 def _quarter_turns(frame: Any) -> int:
     """Counter-clockwise quarter turns that show the frame upright; a matrix that is none counts as 0."""
-    return int(frame.rotation) // 90 % 4 if frame.rotation % 90 == 0 and abs(frame.rotation) <= 360 else 0
+    return int(frame.rotation) // 90 % 4 if frame.rotation % 90 == 0 else 0
 
 
 def _packets_for(timeline: Timeline, window: tuple[int, int], chosen: list[int], straight: int) -> tuple:
@@ -131,8 +131,10 @@ def _packets_for(timeline: Timeline, window: tuple[int, int], chosen: list[int],
     run = range(start(stamps[0]), max(place[pts] for pts in stamps) + 1)
     if len(run) <= straight:
         return {timeline.order[n] for n in run}, False
-    wanted = {n for pts in {timeline.pts[c] for c in chosen} for n in range(start(pts), place[pts] + 1)}
-    return {timeline.order[n] for n in wanted}, True
+    ends: dict[int, int] = {}  # of each group of pictures, from its key frame to the last that is wanted
+    for pts in {timeline.pts[n] for n in chosen}:
+        ends[start(pts)] = max(ends.get(start(pts), 0), place[pts])
+    return {timeline.order[n] for first, last in ends.items() for n in range(first, last + 1)}, True
 
 
 class _Canvas:
@@ -159,10 +161,6 @@ class _Canvas:
     def _begin(self, frame: Any, turns: int) -> None:
         size = (frame.width, frame.height) if turns % 2 else (frame.height, frame.width)
         (self.height, self.width), self.rotation = size, -90 * turns % 360
-        if self.height * self.width > self.limits.frame_pixels:
-            raise VideoError(
-                self.path, f"{self.width}x{self.height} is over {self.limits.frame_pixels} pixels"
-            )
         self.placement = to = self.place(self.height, self.width)
         if (
             to.top < 0
@@ -208,7 +206,11 @@ def _read(
         about = _about(source, canvas, timeline.facts()) if found else None
     if damaged > limits.damaged * max(of, 1):
         raise VideoError(path, f"damaged or truncated: {damaged} of {of} pictures are missing or broken")
-    if about is None or len(found) < len(rows) or not (jumps or _agrees(timeline, seen, first, last)):
+    if (
+        about is None
+        or len(found) < len(rows)
+        or not (jumps or _agrees(timeline, seen, first, last, feed is None))
+    ):
         return None
     return Frames(canvas.rgb, times[chosen], replace(about, num_damaged=damaged))
 
@@ -227,13 +229,12 @@ def _about(source: Source, canvas: _Canvas, facts: dict[str, Any]) -> Probe:
     )
 
 
-def _agrees(timeline: Timeline, seen: list, first: int, last: int) -> bool:
-    """Whether exactly the expected frames of the window came, in order."""
+def _agrees(timeline: Timeline, seen: list, first: int, last: int, complete: bool) -> bool:
+    """Whether exactly the expected frames came, in order: all of the file's, or those of the window."""
     if not timeline.exact:
         return True
-    expected = timeline.pts[first:last]
-    whole_file = (first, last) == (0, len(timeline.pts))
-    return expected == (seen if whole_file else [p for p in seen if expected[0] <= p <= expected[-1]])
+    expected = timeline.pts if complete else timeline.pts[first:last]
+    return expected == (seen if complete else [p for p in seen if expected[0] <= p <= expected[-1]])
 
 
 def read_frames(

@@ -43,7 +43,7 @@ def indices(count: int | None, num_frames: int, sampling: str) -> np.ndarray:
 
 
 def placement(view: Mapping[str, Any], height: int, width: int) -> Placement:
-    """Where a frame of `height` x `width` goes. A crop larger than the scaled frame gives a negative margin."""
+    """Where a frame of `height` x `width` goes; a crop larger than the scaled frame has a negative margin."""
     resize, crop = view.get("resize"), view.get("crop")
     if isinstance(resize, int):
         short = min(height, width)

@@ -40,4 +40,5 @@ def over_frames(network: nn.Module, scale: PixelScale, frames: Tensor) -> Tensor
     """Features (B, T, C) of clips: frames (B, 3, T, H, W) in [0, 1], each seen alone by `network`."""
     sizes = expect(frames, "B 3 T H W")
     pixels = frames.transpose(1, 2).flatten(0, 1)  # (B*T, 3, H, W)
+    pixels = pixels.contiguous(memory_format=torch.channels_last)  # as frames lie on the disk; nearly twice as fast
     return network(scale(pixels)).unflatten(0, (sizes["B"], sizes["T"]))  # (B, T, C)

@@ -65,9 +65,7 @@ def _tokens(
 
 
 def _bleu4(references: list[list[str]], captions: list[str]) -> tuple[float, dict[str, list]]:
-    """Corpus BLEU-4: n-grams clipped by the most in one reference, brevity by the closest reference (shorter
-    on a tie).
-    """
+    """Corpus BLEU-4: n-grams clipped by the most in one reference, brevity by the closest reference."""
     scorer = BleuScorer(n=4)
     for caption, refs in zip(captions, references, strict=True):
         scorer += (caption, refs)

@@ -9,8 +9,7 @@ WORD = re.compile(r"[^\W_]+")
 def fact_hits(
     hypotheses: Mapping[str, str], truth: Iterable[Mapping]
 ) -> dict[str, dict[str, tuple[int, int]]]:
-    """kind -> item -> (facts mentioned, facts there are), for items with a hypothesis and at least one such
-    fact.
+    """kind -> item -> (facts mentioned, facts there are), where there is a caption and such a fact.
 
     hypotheses  item -> caption
     truth       rows with video_id (the item), fact, kind, words: lower-case words, any of which mentions the

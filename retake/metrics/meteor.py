@@ -6,6 +6,7 @@ full), waits without end, and is only killed when Python collects it.
 """
 
 import tempfile
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -16,17 +17,17 @@ from retake.metrics.paraphrases import write_usable
 
 JAR = Path(reference.__file__).with_name(reference.METEOR_JAR)
 PARAPHRASES = JAR.parent / "data" / "paraphrase-en.gz"
-HEAP_MB = 1536  # the whole English table fits; a mini data set's part takes a tenth
+HEAP_MB = 1024  # the whole English table fits; a mini data set's part takes 0.2 GB
 NUM_STATISTICS = 23  # of a SCORE line, in the order of the jar's MeteorStats
 
 
+@dataclass(frozen=True)
 class MeteorResult:
-    """Of one hypothesis set: score (float), per_item (list of float), statistics (list of 23 floats an
-    item).
-    """
+    """Of one hypothesis set: its score, each item's, and 23 statistics an item, which add up over items."""
 
-    def __init__(self, score: float, per_item: list[float], statistics: list[list[float]]) -> None:
-        self.score, self.per_item, self.statistics = score, per_item, statistics
+    score: float
+    per_item: list[float]
+    statistics: list[list[float]]
 
 
 def _is_score(text: str) -> bool:
@@ -44,20 +45,29 @@ def _statistics(java: Java, references: list[str], hypothesis: str) -> str:
     return answer
 
 
+def additive(statistics: list[float]) -> list[float]:
+    """One item's statistics as they add up: an item that matches whole, in one chunk, adds no chunk.
+
+    The jar does the same when it sums the lines of an EVAL.
+    """
+    lengths, chunks = statistics[:2], statistics[20]
+    matched = [sum(statistics[side:20:2]) for side in (4, 5)]
+    return [*statistics[:20], 0.0 if matched == lengths and chunks == 1.0 else chunks, *statistics[21:]]
+
+
 def _evaluated(java: Java, statistics: list[str]) -> MeteorResult:
     java.ask(" ||| ".join(("EVAL", *statistics)))
     answers = [java.line() for _ in range(len(statistics) + 1)]
     if wrong := [answer for answer in answers if not _is_score(answer)]:
         raise java.fail(f"{wrong[0][:80]!r} is no score")
     *per_item, score = map(float, answers)
-    return MeteorResult(score, per_item, [[float(x) for x in line.split()] for line in statistics])
+    return MeteorResult(score, per_item, [additive([float(x) for x in line.split()]) for line in statistics])
 
 
 def meteor(
     references: list[list[str]], sets: list[list[str]], *, timeout_s: float = 3600.0
 ) -> list[MeteorResult]:
-    """METEOR (English, -norm) of each hypothesis set; references[i] belongs to every sets[s][i]. Tokenised,
-    one line each.
+    """METEOR (English, -norm) of each hypothesis set; references[i] belongs to sets[s][i]. All tokenised.
 
     The score is taken from statistics summed over items, which is how METEOR defines it for a corpus: not
     the mean of per_item. Raises JavaError when the process fails, is silent for timeout_s, or answers with

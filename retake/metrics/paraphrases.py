@@ -17,9 +17,7 @@ CHUNK = 1 << 23  # bytes of unpacked table at a time
 
 
 class _Usable(dict):
-    """word of the table (bytes) -> whether all its runs of letters and digits are among those of the
-    sentences.
-    """
+    """word of the table (bytes) -> whether the sentences have all its runs of letters and digits."""
 
     def __init__(self, sentences: Iterable[str]) -> None:
         super().__init__()
@@ -31,8 +29,7 @@ class _Usable(dict):
 
 
 def write_usable(table: Path, sentences: Iterable[str], out: Path) -> int:
-    """Write the pairs of `table` that `sentences` can use to `out`, in the table's own order; return how
-    many.
+    """Write those pairs of `table` that `sentences` can use to `out`, in order; return how many.
 
     Both files are METEOR's format: gzip, three lines a pair: probability, phrase, phrase.
     Raises ValueError when the table is cut short.

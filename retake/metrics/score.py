@@ -1,6 +1,4 @@
-"""Score one prediction table: a metrics file with the set's values, and a table with what each item adds to
-them.
-"""
+"""Score one prediction table: the set's values, and a table of what each item adds to them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

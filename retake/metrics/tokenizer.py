@@ -1,5 +1,4 @@
-"""Captions to tokens as the COCO caption evaluation does it: Stanford's PTB tokenizer, lower case, no
-punctuation.
+"""Captions to tokens as COCO's evaluation makes them: Stanford's PTB tokenizer, lower case, no punctuation.
 
 The Java program and the list of punctuation are pycocoevalcap's. Its own wrapper is not used: it needs a
 `java` in PATH, writes into site-packages, does not look at how many lines come back, and zips what came back
@@ -18,19 +17,17 @@ from retake.metrics.java import Java
 JAR = Path(ptbtokenizer.__file__).with_name(ptbtokenizer.STANFORD_CORENLP_3_4_1_JAR)
 PUNCTUATION = frozenset(ptbtokenizer.PUNCTUATIONS)
 HEAP_MB = 512
-SEPARATORS = re.compile(
-    "[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029\0]|\\|{3,}"
-)  # ends of line anywhere; METEOR's |||
+# what ends a line anywhere, and METEOR's |||
+SEPARATORS = re.compile("[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029\0]|\\|{3,}")
 
 
 def normalised(caption: str) -> str:
-    """`caption` on one line: every line separator and every ||| is a space. Lone surrogates become U+FFFD."""
-    return SEPARATORS.sub(" ", caption).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    """`caption` on one line: every line separator and every ||| is a space. Half a surrogate pair is a ?."""
+    return SEPARATORS.sub(" ", caption).encode("utf-8", "replace").decode("utf-8")
 
 
 def tokenised(captions: list[str], *, timeout_s: float = 600.0) -> list[str]:
-    """Tokens of each caption, joined by spaces; "" where nothing but punctuation is left. Starts one Java
-    process.
+    """Tokens of each caption, joined by spaces ("" without any). Starts one Java process.
 
     Raises JavaError when the tokenizer fails, takes longer than timeout_s, or does not give one line a
     caption.

@@ -1,15 +1,15 @@
-"""A small simulated world: actors, actions, shots, speech. It renders and encodes real video files and knows their truth.
+"""A small simulated world: actors, actions, shots, speech. It makes real video files and knows their truth.
 
-    world = World(seed=1, size_px=(80, 64), rates=("10",))
-    clip = world.clip("train", 0, "msvd")              what happens, by name alone
-    render(clip), boxes(clip), facts(clip)             frames (T, H, W, 3) uint8, boxes per frame, what is true
-    captions(clip, 6, draw(world.seed, clip.name))     sentences that differ in syntax and in what they mention
-    encode(render(clip), path, codec="h264", fps=clip.fps)
+world = World(seed=1, size_px=(80, 64), rates=("10",))
+clip = world.clip("train", 0, "msvd")            what happens, by name alone
+render(clip), boxes(clip), facts(clip)           frames (T, H, W, 3) uint8, boxes per frame, what is true
+captions(clip, 6, draw(world.seed, clip.name))   sentences that differ in syntax and in what they mention
+encode(render(clip), path, codec="h264", fps=clip.fps)
 """
 
-from retake.miniworld.encode import encode, tone, write_jpeg
+from retake.miniworld.encoding import encode, tone, write_jpeg
 from retake.miniworld.language import captions, described
-from retake.miniworld.render import boxes, render
+from retake.miniworld.rendering import boxes, render
 from retake.miniworld.scene import Actor, Clip
 from retake.miniworld.truth import Fact, facts
 from retake.miniworld.world import World, clips, draw

@@ -1,4 +1,4 @@
-"""The world's backgrounds, painted with a few vectorised strokes in muted colours, so that actors stand out."""
+"""The world's backgrounds, a few vectorised strokes each, in muted colours, so that actors stand out."""
 
 import numpy as np
 
@@ -43,14 +43,20 @@ def _city(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     picture = _two((176, 184, 196), (104, 104, 110), 0.74, x, y)
     tall = 0.12 + 0.2 * ((np.floor(x / 0.3) * 7919) % 5) / 5
     _fill(picture, (x % 0.3 < 0.26) & (y > tall) & (y < 0.74), (122, 112, 118))
-    _fill(picture, (x % 0.3 < 0.26) & (x % 0.1 < 0.05) & (y % 0.12 < 0.06) & (y > tall + 0.04) & (y < 0.7), (206, 196, 160))
+    _fill(
+        picture,
+        (x % 0.3 < 0.26) & (x % 0.1 < 0.05) & (y % 0.12 < 0.06) & (y > tall + 0.04) & (y < 0.7),
+        (206, 196, 160),
+    )
     _fill(picture, (np.abs(y - 0.9) < 0.012) & (x % 0.3 < 0.16), (214, 214, 206))
     return picture
 
 
 def _kitchen(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     picture = _two((206, 190, 164), (214, 214, 208), 0.72, x, y)
-    _fill(picture, ((np.floor(x / 0.16) + np.floor((y - 0.72) / 0.1)) % 2 == 0) & (y >= 0.72), (130, 112, 112))
+    _fill(
+        picture, ((np.floor(x / 0.16) + np.floor((y - 0.72) / 0.1)) % 2 == 0) & (y >= 0.72), (130, 112, 112)
+    )
     window = (x % 1.3 > 0.25) & (x % 1.3 < 0.75) & (y > 0.12) & (y < 0.46)
     _fill(picture, window, (176, 206, 214))
     frame = window & ((np.abs(x % 1.3 - 0.5) < 0.015) | (np.abs(y - 0.29) < 0.015))

@@ -1,7 +1,7 @@
 """What a clip contains and where everything is in each of its frames.
 
-Positions are in units of the frame's height, x from the frame's left edge, y downwards; a placement gives the middle of
-a square sprite. Whatever stands still in the world stays put; the camera is applied afterwards (render.py).
+Positions are in units of the frame's height, x from the frame's left edge, y downwards; a placement gives the
+middle of a square sprite. The camera is applied afterwards (rendering.py).
 """
 
 import math
@@ -11,8 +11,8 @@ from fractions import Fraction
 from retake.miniworld.lexicon import MARK_SCALE
 
 GROUND = 0.9  # y of the feet of whoever stands
-ACTOR_SIZE = 0.46
-OBJECT_SIZE = 0.36
+ACTOR_SIZE = 0.54
+OBJECT_SIZE = 0.38
 SPAN = 0.30  # half the way of a motion action, in frame widths
 EARLY = 0.2  # share of the clip in which the first lamp is lit; the last one as long at the end
 
@@ -35,8 +35,8 @@ class Clip:
     """All that happens in one clip. Empty strings mean "none"; the first actor is the one who acts.
 
     `x` and `side` place the scene (middle of the action in frame widths; +1: the object is to the right),
-    `mirror` turns the actor round and says nothing about its action. A picture is a clip of one frame without action:
-    `lift` and `size` vary its subject, `openness` how far its object is open.
+    `mirror` turns the actor round and says nothing about its action. A picture is a clip of one frame,
+    without an action: `lift` and `size` vary its subject, `openness` says how far its object is open.
     """
 
     name: str
@@ -83,8 +83,8 @@ class Placement:
 def ways(action: str, num_frames: int) -> list[float]:
     """The progress in [0, 1] of a motion or order action at each frame.
 
-    left, right, pace and shake visit the same places in different order; open and close, jump and duck are each
-    other's reverse.
+    left, right, pace and shake visit the same places in different order; open and close, jump and duck are
+    the reverse of each other.
     """
     n = num_frames
     steps = [(i + 0.5) / n for i in range(n)]
@@ -157,8 +157,10 @@ def _frame(clip: Clip, way: float, frame: int) -> list[Placement]:
         if clip.action == "fly":
             found.append(Placement("", ("wings",), x, y - 0.04, who.size * 1.7))
         if clip.action == "sleep":
-            found.append(Placement("", ("dream",), x, y - 0.62 * who.size, 0.3))
-        actor = Placement("actor0", ("actor", who.kind, who.colour, who.mark, clip.mirror, lies), x, y, who.size * clip.size)
+            found.append(Placement("", ("dream",), x, y - 0.62 * who.size, 0.4))
+        actor = Placement(
+            "actor0", ("actor", who.kind, who.colour, who.mark, clip.mirror, lies), x, y, who.size * clip.size
+        )
     thing = None
     if clip.object:
         # What opens is shut, but for the actions that open or close it.
@@ -178,5 +180,3 @@ def _lamp(clip: Clip, frame: int) -> Placement:
     lit = math.ceil(EARLY * clip.num_frames)
     state = first if frame < lit else last if frame >= clip.num_frames - lit else "off"
     return Placement("", ("signal", state), 0.16, 0.16, 0.28)
-
-

@@ -1,4 +1,4 @@
-"""Drawings to small pictures with soft edges, kept in a cache: most frames reuse what the frame before has drawn."""
+"""Drawings to small pictures with soft edges, kept in a cache: most frames show what the frame before did."""
 
 from functools import lru_cache
 
@@ -19,8 +19,11 @@ def _inside(form: str, v: tuple, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     if form == "r":
         return ((x >= v[0]) & (x <= v[2])) & ((y >= v[1]) & (y <= v[3]))
     ax, ay, bx, by, cx, cy = v
-    turns = [(bx - ax) * (y - ay) - (by - ay) * (x - ax), (cx - bx) * (y - by) - (cy - by) * (x - bx),
-             (ax - cx) * (y - cy) - (ay - cy) * (x - cx)]
+    turns = [
+        (bx - ax) * (y - ay) - (by - ay) * (x - ax),
+        (cx - bx) * (y - by) - (cy - by) * (x - bx),
+        (ax - cx) * (y - cy) - (ay - cy) * (x - cx),
+    ]
     return ((turns[0] >= 0) & (turns[1] >= 0) & (turns[2] >= 0)) | (
         (turns[0] <= 0) & (turns[1] <= 0) & (turns[2] <= 0)
     )
@@ -49,7 +52,7 @@ def _drawing(sprite: tuple) -> tuple[list[tuple], str, str, bool, bool]:
 
 @lru_cache(maxsize=4096)
 def picture(sprite: tuple, size_px: int) -> tuple[np.ndarray, np.ndarray]:
-    """(size, size, 3) float32 colour times cover, and (size, size, 1) float32 one minus cover. Do not write to them."""
+    """(S, S, 3) colour times cover and (S, S, 1) one minus cover; float32, not to be written to."""
     shapes, colour, mark, mirror, lies = _drawing(sprite)
     line = ((np.arange(size_px * FINE, dtype=np.float32) + 0.5) / (size_px * FINE) * 2 - 1) * 1.06
     x, y = line[None, :], line[:, None]

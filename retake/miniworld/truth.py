@@ -1,4 +1,4 @@
-"""What is true of a clip, which kind of evidence tells each fact, and the words with which a caption mentions it."""
+"""What is true of a clip, which kind of evidence tells it, and the words with which a caption mentions it."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The world: which clip stands at which place of which split of which release, decided by names and one seed alone."""
+"""The world: which clip stands where in which split of which release, decided by names and one seed alone."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,7 +8,18 @@ from hashlib import sha256
 
 import numpy as np
 
-from retake.miniworld.lexicon import ACTIONS, ACTORS, CAMERAS, COLOURS, MARKS, OBJECTS, OPENABLE, OUTCOMES, PLACES, SPEECH
+from retake.miniworld.lexicon import (
+    ACTIONS,
+    ACTORS,
+    CAMERAS,
+    COLOURS,
+    MARKS,
+    OBJECTS,
+    OPENABLE,
+    OUTCOMES,
+    PLACES,
+    SPEECH,
+)
 from retake.miniworld.scene import Actor, Clip
 
 ACTIONS_HELD_OUT = 2  # actions that each kind of actor does in no training clip
@@ -25,9 +36,10 @@ def draw(*name: object) -> np.random.Generator:
 class World:
     """A simulated world.
 
-    `size_px` is (width, height), both even; a clip takes one of `rates` (frames per second, as text, "359/36" too) and
-    lasts between the two of `seconds`. The shares say how many clips have an unseen combination (test only), a moving
-    camera, speech, an early event with a late consequence, a bystander, or a mark on the actor.
+    `size_px` is (width, height), both even; a clip takes one of `rates` (frames per second, as text, also as
+    a fraction) and lasts between the two of `seconds`. The shares say how many clips have an unseen
+    combination (test only), a moving camera, speech, an early event with a late consequence, a bystander, or
+    a mark on the actor.
     """
 
     seed: int = 1
@@ -39,7 +51,7 @@ class World:
     speech: float = 0.2
     outcomes: float = 0.2
     bystanders: float = 0.12
-    marks: float = 0.6
+    marks: float = 0.4
     held_out: frozenset[tuple[str, str]] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -53,16 +65,23 @@ class World:
         for name in ("unseen", "cameras", "speech", "outcomes", "bystanders", "marks"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}: {getattr(self, name)}; expected a share between 0 and 1")
-        fixed = {"size_px": (width, height), "rates": tuple(map(str, self.rates)), "seconds": tuple(self.seconds)}
+        fixed = {
+            "size_px": (width, height),
+            "rates": tuple(map(str, self.rates)),
+            "seconds": tuple(self.seconds),
+        }
         for name, value in {**fixed, "held_out": _held_out(self.seed)}.items():
             object.__setattr__(self, name, value)
 
     def clip(self, split: str, index: int, release: str) -> Clip:
-        """Clip number `index` of a split. One in five test clips (`unseen`) shows a combination that training lacks:
-        an actor that does something, or has a colour, as no actor of its kind does in any training clip."""
+        """Clip number `index` of a split.
+
+        Of the test clips the share `unseen` shows a combination that training lacks: an actor that does
+        something, or has a colour, as no actor of its kind does in any training clip.
+        """
         rng = draw(self.seed, release, split, index)
         unseen = split == "test" and _share_at(index, self.unseen)
-        kind, action = self._who_does_what(split, index, release)
+        kind, action = self._who_does_what(index, release)
         colours = self._colours(kind)
         colour = colours[self._turn(split, index, release, kind) % len(colours)]
         if unseen and int(rng.integers(2)):
@@ -76,7 +95,9 @@ class World:
             actors.append(Actor(other, str(rng.choice(self._colours(other)))))
         rate = Fraction(str(rng.choice(list(self.rates))))
         outcome = str(rng.choice(list(OUTCOMES))) if rng.random() < self.outcomes else ""
-        moving = rng.random() < self.cameras and not outcome  # who waits for the signal lamps keeps them in sight
+        moving = (
+            rng.random() < self.cameras and not outcome
+        )  # who waits for the signal lamps keeps them in sight
         seconds = self.seconds[0] + (self.seconds[1] - self.seconds[0]) * rng.random()
         return Clip(
             name=f"{release}/{split}/{index}",
@@ -100,7 +121,7 @@ class World:
 
     def picture(self, split: str, index: int, release: str, subject: dict[str, str]) -> Clip:
         """A clip of one frame that shows one `subject`: {"actor", "colour"}, {"object"} or {"place"}."""
-        rng = draw(self.seed, release, split, index, *sorted(subject.values()))
+        rng = draw(self.seed, release, split, index)
         actors = ()
         if "actor" in subject:
             mark = str(rng.choice(list(MARKS))) if rng.random() < self.marks else ""
@@ -133,9 +154,11 @@ class World:
         """Every (actor, action) that training may show, once, shuffled."""
         return _deck(self.seed, self.held_out, release, cycle)
 
-    def _who_does_what(self, split: str, index: int, release: str) -> tuple[str, str]:
-        """Clips go through decks, so that kinds and actions come evenly, and what the first clips of a test split show
-        is what the first clips of training show."""
+    def _who_does_what(self, index: int, release: str) -> tuple[str, str]:
+        """Clips go through decks, so that kinds and actions come evenly.
+
+        All splits go through the same ones: the first clips of a test split show what those of training do.
+        """
         size = len(self._deck(release, 0))
         return self._deck(release, index // size)[index % size]
 
@@ -154,13 +177,17 @@ def _deck(seed: int, held_out: frozenset, release: str, cycle: int) -> list[tupl
 
 @lru_cache(maxsize=8)
 def _held_out(seed: int) -> frozenset[tuple[str, str]]:
-    """(actor, action) and (actor, colour) pairs that no training clip shows, spread evenly over all of them."""
+    """(actor, action) and (actor, colour) pairs that no training clip shows, spread evenly."""
     actions = draw(seed, "held out", "actions").permutation(list(ACTIONS))
     colours = draw(seed, "held out", "colours").permutation(list(COLOURS))
     found = set()
     for n, kind in enumerate(ACTORS):
-        found |= {(kind, str(actions[(ACTIONS_HELD_OUT * n + i) % len(actions)])) for i in range(ACTIONS_HELD_OUT)}
-        found |= {(kind, str(colours[(COLOURS_HELD_OUT * n + i) % len(colours)])) for i in range(COLOURS_HELD_OUT)}
+        found |= {
+            (kind, str(actions[(ACTIONS_HELD_OUT * n + i) % len(actions)])) for i in range(ACTIONS_HELD_OUT)
+        }
+        found |= {
+            (kind, str(colours[(COLOURS_HELD_OUT * n + i) % len(colours)])) for i in range(COLOURS_HELD_OUT)
+        }
     return frozenset(found)
 
 

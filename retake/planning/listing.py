@@ -63,9 +63,13 @@ class Listing:
     def check_targets(self, words: list[str]) -> None:
         """A table, figure or caption file named on the command line must be one that the plan has."""
         for word in words:
-            kind, *rest = word.removeprefix(f"{self.results}/").split("/") if word.startswith("results/") else [""]
+            kind, *rest = (
+                word.removeprefix(f"{self.results}/").split("/") if word.startswith("results/") else [""]
+            )
             if word.startswith("results/") and not word.startswith(f"{self.results}/"):
-                raise SettingError(f"{word}: the scale is {self.scale}; expected a path under {self.results}/")
+                raise SettingError(
+                    f"{word}: the scale is {self.scale}; expected a path under {self.results}/"
+                )
             if kind == "captions" and len(rest) == 6:
                 videos, method, variant, dataset, seed, file = rest
                 self.check_caption_target(word, videos, [method, variant, dataset, seed, file])
@@ -73,10 +77,14 @@ class Listing:
                 continue
             method, name = rest[0], rest[1].split(".")[0]
             if method not in self.recipes:
-                raise SettingError(f"{word}: no method {method!r} in this run; {did_you_mean(method, self.recipes)}")
+                raise SettingError(
+                    f"{word}: no method {method!r} in this run; {did_you_mean(method, self.recipes)}"
+                )
             have = self.tables_of(method) if kind == "tables" else self.figures_of(method)
             if name not in have:
-                raise SettingError(f"{word}: no {kind.rstrip('s')} {name!r} of {method} here; {did_you_mean(name, have)}")
+                raise SettingError(
+                    f"{word}: no {kind.rstrip('s')} {name!r} of {method} here; {did_you_mean(name, have)}"
+                )
 
     def check_caption_target(self, word: str, videos: str, words: list[str]) -> None:
         """Raises where the names do not exist, or where there is no checkpoint to caption with."""

@@ -67,6 +67,25 @@ def builder_keywords(model_file: Path, function: str = "build") -> tuple[set[str
     return {a.arg for a in arguments.kwonlyargs}, prepared
 
 
+def literal_of(file: Path, name: str) -> Any:
+    """The value of a module's constant, read without importing it."""
+    for node in ast.parse(file.read_text(encoding="utf-8"), str(file)).body:
+        if isinstance(node, ast.Assign) and any(getattr(t, "id", "") == name for t in node.targets):
+            return ast.literal_eval(node.value)
+    raise SettingError(f"{file}: expected a constant {name}")
+
+
+def fields_of(file: Path, name: str) -> set[str]:
+    """Names of a dataclass's fields that have a plain default, read without importing the file."""
+    for node in ast.parse(file.read_text(encoding="utf-8"), str(file)).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            fields = [
+                n for n in node.body if isinstance(n, ast.AnnAssign) and not isinstance(n.value, ast.Call)
+            ]
+            return {n.target.id for n in fields if isinstance(n.target, ast.Name)}
+    raise SettingError(f"{file}: expected a class {name}")
+
+
 def check_sizes(path: Path, key: str, recipe: Recipe) -> None:
     """Every size that the builder asks for, and no other, also where stages and variants change some."""
     keywords, prepared = builder_keywords(path.parent / "model.py")

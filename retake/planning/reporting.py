@@ -81,19 +81,12 @@ class Reporting:
 
     def table_job(self, method: str, table: str) -> Job:
         spec = self.recipes[method].tables.get(table)
-        rows = [row.model_dump(mode="json") for row in self.rows(method, table)]
+        rows = [row.model_dump(mode="json") for row in (spec.rows if spec else self.rows(method, table))]
         labels = {name: v.label or name for name, v in self.recipes[method].variants.items()}
         title = spec.title if spec else f"{self.cards[table].title}: every headline variant"
-        return {
-            "method": method,
-            "table": table,
-            "scale": self.scale,
-            "title": title,
-            "rows": [
-                {**row, "label": row["label"] or labels[row["variant"]], "seeds": self.seeds(method, table)}
-                for row in rows
-            ],
-        }
+        rows = [{**row, "label": row["label"] or labels[row["variant"]]} for row in rows]
+        described = {"title": title, "seeds": self.seeds(method, table), "rows": rows}
+        return {"method": method, "table": table, "scale": self.scale, "spec": described}
 
     def figures_of(self, method: str, headline: bool = False) -> list[str]:
         chosen = set(self.chosen[method])

@@ -21,9 +21,7 @@ def mean_of(sums: np.ndarray) -> np.ndarray:
 
 
 def bleu4_of(sums: np.ndarray) -> np.ndarray:
-    """sums (..., 10): tokens, closest references' tokens, n-grams, n-grams matched; constants of the COCO
-    scorer.
-    """
+    """sums (..., 10): tokens, closest references' tokens, n-grams, n-grams matched; COCO's constants."""
     tokens, closest = sums[..., 0], sums[..., 1]
     share = (sums[..., 6:10] + 1e-15) / (sums[..., 2:6] + 1e-9)
     ratio = (tokens + 1e-15) / (closest + 1e-9)
@@ -31,33 +29,27 @@ def bleu4_of(sums: np.ndarray) -> np.ndarray:
 
 
 def meteor_of(sums: np.ndarray) -> np.ndarray:
-    """sums (..., 23) of METEOR 1.5, English: alpha 0.85, beta 0.2, gamma 0.6, delta 0.75, weights 1, 0.6,
-    0.8, 0.6.
+    """sums (..., 23): METEOR 1.5 for English from metrics/meteor.py's statistics; 0 without a match.
 
-    Tokens and function words of caption and reference (4), matches of content and function words of both by
-    the four matchers (16), chunks, matched words of both. 0 where nothing matches.
+    Tokens of caption and reference, function words of both; for each of four matchers the content words of
+    both and the function words of both; chunks (none of an item that matches whole); matched words of both.
+    alpha 0.85, beta 0.2, gamma 0.6, delta 0.75.
     """
-    matches = sums[..., 4:20].reshape(
-        *sums.shape[:-1], 4, 4
-    )  # matcher x (caption, reference: content; the same: function)
+    matches = sums[..., 4:20].reshape(*sums.shape[:-1], 4, 4)
     weighted = np.tensordot(matches, np.array([1.0, 0.6, 0.8, 0.6]), axes=([-2], [0]))
     found = 0.75 * weighted[..., :2] + 0.25 * weighted[..., 2:]
     there = 0.75 * (sums[..., :2] - sums[..., 2:4]) + 0.25 * sums[..., 2:4]
     with np.errstate(divide="ignore", invalid="ignore"):
         precision, recall = np.moveaxis(found / there, -1, 0)
         mean = 1 / (0.15 / precision + 0.85 / recall)
-        matched = matches.sum(axis=-2)
-        whole = (matched[..., :2] + matched[..., 2:] == sums[..., :2]).all(axis=-1) & (sums[..., 20] == 1)
-        broken = np.where(whole, 0.0, sums[..., 20] / sums[..., 21:23].mean(axis=-1))
+        broken = sums[..., 20] / sums[..., 21:23].mean(axis=-1)
         score = mean * (1 - 0.6 * broken**0.2)
     return np.where(np.isnan(score), 0.0, np.maximum(score, 0.0))
 
 
 @dataclass(frozen=True)
 class Interval:
-    """difference of a and b on all items and seeds, and the middle 95% of its bootstrap draws (None: too few
-    seeds).
-    """
+    """difference a - b on all of it, and the middle 95% of its draws (None: too few seeds)."""
 
     difference: float
     low: float | None

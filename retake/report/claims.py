@@ -85,9 +85,7 @@ def read_claims(path: Path) -> list[dict]:
 
 
 def judge(direction: str, interval: Interval) -> str:
-    """holds | contradicted | undecided; an interval that touches zero decides nothing, nor does none at
-    all.
-    """
+    """holds | contradicted | undecided; an interval that touches zero, or none, decides nothing."""
     if interval.low is None or interval.high is None or interval.low <= 0 <= interval.high:
         return "undecided"
     return "holds" if (interval.low > 0) == (direction == "higher") else "contradicted"
@@ -132,9 +130,7 @@ def _stacked(metric: str, sides: list[list[pd.DataFrame]]) -> tuple[list[np.ndar
 
 @dataclass(frozen=True)
 class Sides:
-    """What a claim compares: runs of a, and runs of b or a printed number (stored unit); seeds that all
-    have.
-    """
+    """What a claim compares: runs of a, and runs of b or a printed number (stored unit)."""
 
     a: Measured
     b: Measured | float
@@ -218,8 +214,7 @@ def _write(path: Path, rows: list[dict]) -> None:
 def judge_claims(
     *, method: str, claims: Path, metrics_files: list[Path], reported: Path, scale: str, out: Path
 ) -> list[Judged]:
-    """Judge every claim of `claims` by the metrics files and the <split>.items.parquet beside each; write
-    `out`.
+    """Judge every claim of `claims` by metrics files and the items table beside each; write `out`.
 
     Seeds and items are drawn together and for both variants alike, 2,000 times, with a generator fixed by
     the claim's id; over seeds only where the metric does not decompose. A claim whose runs are not there is

@@ -21,9 +21,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Reported:
-    """One printed cell. value is None where the paper leaves the cell blank; value and tolerance are in
-    unit.
-    """
+    """One printed cell; value (None: blank in the paper) and tolerance are in unit."""
 
     where: str
     system: str
@@ -50,9 +48,7 @@ class Reported:
 
 
 def read_csv(path: Path, columns: list[str]) -> list[dict[str, str]]:
-    """The lines of `path`, stripped. Raises ValueError unless its columns are exactly `columns`, in any
-    order.
-    """
+    """The lines of `path`, stripped. Raises ValueError unless its columns are `columns`, in any order."""
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file, strict=True)
         names = reader.fieldnames or []

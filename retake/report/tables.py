@@ -57,9 +57,7 @@ def mean_and_error(values: list[float]) -> tuple[float | None, float | None]:
 
 @dataclass(frozen=True)
 class Line:
-    """One row of the table: what the paper prints in it (metric -> cell), and what the recipe measures for
-    it.
-    """
+    """One row of the table: what the paper prints in it (metric -> cell), and what measures it."""
 
     printed: dict[str, Reported]
     row: Row | None
@@ -141,9 +139,7 @@ def _cell(number: int, line: Line, metric: str, measured: Measured, seeds: list[
 
 
 def _lines(table: str, rows: list[Row], reported: list[Reported]) -> list[Line]:
-    """Printed rows in printed order, each with what measures it; then the recipe's other rows in its
-    order.
-    """
+    """Printed rows in printed order, each with what measures it; then rows that only we have."""
     printed: dict[tuple, dict[str, Reported]] = {}
     for cell in reported:
         if cell.table == table:

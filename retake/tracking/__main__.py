@@ -1,7 +1,8 @@
-"""`python -m retake.tracking sync | follow | ui`: MLflow from the records, once, again and again, or to look at."""
+"""`python -m retake.tracking sync | follow | ui`: MLflow from the records: once, on and on, to look at."""
 
 import argparse
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -15,10 +16,16 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit status 0; 1 with one line where the store cannot be used (not with --quiet-failure)."""
     parser = argparse.ArgumentParser(prog="python -m retake.tracking", description=__doc__)
     parser.add_argument("command", choices=("sync", "follow", "ui"))
-    parser.add_argument("--store", help="MLflow store; else MLFLOW_TRACKING_URI, config.yaml's mlflow.store, mlflow.db")
+    parser.add_argument(
+        "--store", help="MLflow store; else MLFLOW_TRACKING_URI, config.yaml's mlflow.store, mlflow.db"
+    )
     parser.add_argument("--results", type=Path, default=Path("results"))
-    parser.add_argument("--ended", action="store_true", help="the workflow that holds the folder has no job left")
-    parser.add_argument("--quiet-failure", action="store_true", help="a store out of reach: one line, exit status 0")
+    parser.add_argument(
+        "--ended", action="store_true", help="the workflow that holds the folder has no job left"
+    )
+    parser.add_argument(
+        "--quiet-failure", action="store_true", help="a store out of reach: one line, exit status 0"
+    )
     parser.add_argument("--follow", action="store_true", help="sync again and again until interrupted")
     parser.add_argument("--every", type=float, default=5.0, metavar="SECONDS")
     parser.add_argument("--port", type=int, default=5000)
@@ -26,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     store = given.store or os.environ.get("MLFLOW_TRACKING_URI") or _configured(given.results.parent)
     if given.command == "ui":
         return _ui(given, store)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's way to interrupt
     if given.quiet_failure:
         quietly(given.results, store, ended=given.ended)
         return 0
@@ -66,7 +74,7 @@ def _ui(given: argparse.Namespace, store: str | None) -> int:
     command += ["--host", "127.0.0.1", "--port", str(given.port), "--workers", "1"]
     sys.stdout.write(f"http://127.0.0.1:{given.port}   ({' '.join(['mlflow', *command[3:]])})\n")
     sys.stdout.flush()
-    os.execv(command[0], command)  # noqa: S606 -- no shell; the command is ours
+    return os.execv(command[0], command)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What MLflow is told of one job, made from its record, its costs and, of a table, its figures. No mlflow here."""
+"""What MLflow is told of a job: from its record, its costs, its table's figures. No mlflow here."""
 
 import csv
 import hashlib
@@ -23,11 +23,23 @@ SECRET_NAME = re.compile(
 )
 SECRET_VALUE = re.compile(r"(?<=://)[^/@\s]+@")  # user:password@ in an address
 HIDDEN = "(hidden)"
-WILDCARDS = ("method", "variant", "dataset", "seed", "stage", "protocol", "split", "table", "figure", "release")
+WILDCARDS = (
+    "method",
+    "variant",
+    "dataset",
+    "seed",
+    "stage",
+    "protocol",
+    "split",
+    "table",
+    "figure",
+    "release",
+)
 
 
 class Point(NamedTuple):
-    """One point of a curve; time in milliseconds since the epoch, from the record, so that replays are equal."""
+    """One point of a curve; time in milliseconds since the epoch, from the record, so that replays are
+    equal."""
 
     name: str
     value: float
@@ -83,7 +95,8 @@ def run_of(path: Path, results: Path, live: str | None) -> JobRun | None:
     invocation = str(head.get("invocation") or f"commit-{str(head.get('commit'))[:12]}")
     start = _ms(head)
     points = [
-        Point(_name(m["name"]), float(m["value"]), int(m["time"] * 1000), int(m["step"] or 0)) for m in record.metrics
+        Point(_name(m["name"]), float(m["value"]), int(m["time"] * 1000), int(m["step"] or 0))
+        for m in record.metrics
     ]
     under_way = path.parent.name == "running"
     status = _status(record, invocation == live and under_way)
@@ -135,7 +148,8 @@ def _params(params: dict[str, Any], wildcards: dict[str, str]) -> dict[str, str]
 
 
 def _flat(value: Any, prefix: str) -> Iterator[tuple[str, str]]:
-    """Nested mappings as dotted names; a list of plain values is one value, a list of mappings is numbered."""
+    """Nested mappings as dotted names; a list of plain values is one value, a list of mappings is
+    numbered."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _flat(inner, f"{prefix}.{key}" if prefix else str(key))
@@ -147,7 +161,7 @@ def _flat(value: Any, prefix: str) -> Iterator[tuple[str, str]]:
 
 
 def hide(name: str, value: str) -> str:
-    """The value without secrets: those of a telling name, in an address, or held by such a variable of the environment."""
+    """The value without secrets: of a telling name, in an address, or held by the environment."""
     if SECRET_NAME.search(name.rpartition(".")[2]):
         return HIDDEN
     value = SECRET_VALUE.sub(f"{HIDDEN}@", value)
@@ -178,7 +192,10 @@ def _tags(head: dict[str, Any], scale: str, wildcards: dict[str, str]) -> dict[s
 def _name(name: str) -> str:
     """A name that MLflow takes: its letters, and the form of a relative path."""
     parts = ASIDE.sub("_", name.replace("%", "pct")).split("/")
-    return "/".join(p.replace(".", "_") if p in (".", "..") else p for p in parts if p)[:MAX_KEY].rstrip("/") or "_"
+    return (
+        "/".join(p.replace(".", "_") if p in (".", "..") else p for p in parts if p)[:MAX_KEY].rstrip("/")
+        or "_"
+    )
 
 
 def _beside(path: str, head: dict[str, Any], results: Path) -> list[Path]:
@@ -214,11 +231,18 @@ def _figures(file: Path) -> list[tuple[str, float]]:
     found: dict[str, float] = {}
     for number, row in enumerate(rows):
         words = " ".join(row[c] for c in columns if c not in numeric and row[c]) or f"row {number}"
-        if any(other is not row and all(other[c] == row[c] for c in columns if c not in numeric) for other in rows):
+        if any(
+            other is not row and all(other[c] == row[c] for c in columns if c not in numeric)
+            for other in rows
+        ):
             words = f"{words} {number}"
         for column in numeric:
             if (value := _number(row[column])) is not None:
-                found[_name(f"{file.stem}/{words.replace('/', ' ')}"[: MAX_KEY - len(column) - 1] + f"/{column}")] = value
+                found[
+                    _name(
+                        f"{file.stem}/{words.replace('/', ' ')}"[: MAX_KEY - len(column) - 1] + f"/{column}"
+                    )
+                ] = value
     return list(found.items())
 
 

@@ -1,4 +1,4 @@
-"""The MLflow store, as far as `sync` needs it: find runs, write one so that a torn write is seen, mark, never delete."""
+"""The MLflow store as `sync` needs it: find runs, write one so that a tear is seen, mark, never delete."""
 
 import contextlib
 import fcntl
@@ -86,7 +86,9 @@ class Store:
         self.experiment = (
             found.experiment_id
             if found
-            else self.client.create_experiment(EXPERIMENT, artifact_location=f"mlflow-artifacts:/{EXPERIMENT}")
+            else self.client.create_experiment(
+                EXPERIMENT, artifact_location=f"mlflow-artifacts:/{EXPERIMENT}"
+            )
         )
         self.by_job: dict[str, list[Any]] = defaultdict(list)
         self.parents: dict[str, Any] = {}
@@ -128,7 +130,8 @@ class Store:
         return self.parents[invocation].info.run_id
 
     def write(self, run: JobRun, held: Any | None) -> None:
-        """Writes what the store has not got of this record: points, then the tag that says it is whole, then the state."""
+        """Writes what the store lacks of this record: points, then the state, then the tag that says
+        whole."""
         if held is None:
             tags = {"mlflow.parentRunId": self.parent(run.invocation, run.start), **self._own_tags(run)}
             held = self.client.create_run(self.experiment, run.start, tags, run.name)
@@ -147,7 +150,13 @@ class Store:
         tags.update(last)
 
     def _own_tags(self, run: JobRun) -> dict[str, str]:
-        tags = {JOB: run.job, ATTEMPT: run.attempt, RECORD: run.path, INVOCATION: run.invocation, SUPERSEDED: "false"}
+        tags = {
+            JOB: run.job,
+            ATTEMPT: run.attempt,
+            RECORD: run.path,
+            INVOCATION: run.invocation,
+            SUPERSEDED: "false",
+        }
         return tags | dict(list(run.tags.items())[:OTHERS_A_CALL])
 
     def _params(self, run_id: str, run: JobRun) -> None:
@@ -156,7 +165,8 @@ class Store:
             self.client.log_batch(run_id, params=items[at : at + OTHERS_A_CALL])
 
     def _points(self, run_id: str, points: list[Point]) -> None:
-        """A point that is there already (same name, value, time, step) is not doubled: MLflow's own promise."""
+        """A point that is there already (same name, value, time, step) is not doubled: MLflow's own
+        promise."""
         for at in range(0, len(points), METRICS_A_CALL):
             some = [self.Metric(p.name, p.value, p.time, p.step) for p in points[at : at + METRICS_A_CALL]]
             self.client.log_batch(run_id, metrics=some)
@@ -168,10 +178,12 @@ class Store:
         return whole[0] if whole else same[-1]
 
     def supersede(self, job: str, current: Any | None) -> int:
-        """Marks all of the job's runs but the current one as superseded; nothing is deleted. Returns how many changed."""
+        """Marks the job's runs but the current one as superseded; deletes none. Returns how many changed."""
         changed = 0
         for run in self.by_job[job]:
-            wanted = "false" if run is current or (current and run.info.run_id == current.info.run_id) else "true"
+            wanted = (
+                "false" if run is current or (current and run.info.run_id == current.info.run_id) else "true"
+            )
             if run.data.tags.get(SUPERSEDED) != wanted:
                 self.client.set_tag(run.info.run_id, SUPERSEDED, wanted)
                 changed += 1
@@ -183,7 +195,10 @@ class Store:
         states = {r.status for r in runs}
         state = next((s for s in ("RUNNING", "FAILED", "KILLED") if s in states), "FINISHED")
         end = max(r.end or r.start for r in runs)
-        sums = {"jobs": len(runs)} | {f"jobs_{s.lower()}": sum(r.status == s for r in runs) for s in states}
+        sums: dict[str, float] = {
+            f"jobs_{s.lower()}": len([r for r in runs if r.status == s]) for s in states
+        }
+        sums["jobs"] = len(runs)
         sums["wall_s"] = sum(p.value for r in runs for p in r.extras if p.name == "wall_s")
         self.client.log_batch(parent, metrics=[self.Metric(k, float(v), end, 0) for k, v in sums.items()])
         if state == "RUNNING":

@@ -1,4 +1,4 @@
-"""Brings the records below `results` into MLflow. Idempotent: what is there and unchanged is not written again."""
+"""Brings the records below `results` into MLflow. What is there and unchanged is not written again."""
 
 import sys
 from dataclasses import dataclass, field
@@ -22,15 +22,18 @@ class Report:
     refused: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        return f"{self.store}: {self.written} written, {self.unchanged} up to date, {self.superseded} superseded"
+        return (
+            f"{self.store}: {self.written} written, {self.unchanged} up to date, {self.superseded} superseded"
+        )
 
 
 def sync(results: Path = Path("results"), store: str | None = None, *, ended: bool = False) -> Report:
     """Every record of every scale below `results`, once.
 
     A record's run is written again only if the record changed; the run that it replaces stays, tagged
-    superseded=true. Jobs under way (`<scale>/running`) are RUNNING while the workflow that started them holds the
-    folder, else KILLED; `ended` says that it has no job left (onsuccess, onerror). Raises StoreError: one line.
+    superseded=true. Jobs under way (`<scale>/running`) are RUNNING while their workflow holds the folder,
+    else KILLED; `ended` says that it has no job left (onsuccess, onerror). Raises StoreError: one
+    line.
     """
     results = Path(results)
     root = results.parent
@@ -85,7 +88,7 @@ def _write(store: Store, runs: list[JobRun], report: Report) -> None:
 
 
 def quietly(results: Path, store: str | None, *, ended: bool) -> None:
-    """`sync` for a workflow's end: whatever MLflow does, the workflow's own result stands; one line says so."""
+    """`sync` for a workflow's end: its own result stands, whatever MLflow does; one line says so."""
     try:
         report = sync(results, store, ended=ended)
     except StoreError as error:

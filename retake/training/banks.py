@@ -51,7 +51,7 @@ def extract_bank(
     )
     at_once = recipe["at_once"]
     for begin in tqdm(range(0, len(frames), at_once), unit_scale=at_once, unit="frame"):
-        part = torch.from_numpy(np.ascontiguousarray(frames[begin : begin + at_once])).to(
+        part = torch.from_numpy(np.array(frames[begin : begin + at_once])).to(
             device
         )  # (N, H, W, 3)
         pixels = part.permute(3, 0, 1, 2).unsqueeze(0).float() / 255  # (1, 3, N, H, W)
@@ -60,6 +60,7 @@ def extract_bank(
     features.flush()
     if features.size and not np.isfinite(features).all():
         raise FloatingPointError(f"{weights}: a feature of {index} is no number")
+    at = table.schema.get_field_index("array")
     name = pa.array([array_out.name] * len(table), pa.string())  # it lies beside its index
     index_out.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table.set_column(table.schema.get_field_index("array"), "array", name), index_out)
+    pq.write_table(table.set_column(at, table.schema.field(at), name), index_out)

@@ -77,7 +77,12 @@ def test_an_environment_has_the_python_that_pyproject_asks_for(file):
 
 def test_every_direct_package_of_the_jobs_is_in_an_environment():
     held = {name for file in ENVIRONMENTS for name in pins_of(file.read_text())}
-    workflow = {"snakemake", "dvc", "mlflow", *(r.split("==")[0] for r in PROJECT["optional-dependencies"]["dev"])}
+    workflow = {
+        "snakemake",
+        "dvc",
+        "mlflow",
+        *(r.split("==")[0] for r in PROJECT["optional-dependencies"]["dev"]),
+    }
     assert {canonicalize_name(Requirement(r).name) for r in PROJECT["dependencies"]} - held == workflow - {
         *PROJECT["optional-dependencies"]["dev"]
     }

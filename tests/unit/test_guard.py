@@ -13,13 +13,18 @@ import pytest
 from retake import guard
 
 ROOT = Path(__file__).resolve().parents[2]
-WATCHED = "from retake import guard; guard.watch_parent(); print('up', flush=True); import time; time.sleep(60)"
+WATCHED = (
+    "from retake import guard; guard.watch_parent(); print('up', flush=True); import time; time.sleep(60)"
+)
 
 
 def python(code, **environment):
     return subprocess.Popen(
         [sys.executable, "-c", code],
-        env={k: v for k, v in os.environ.items() if k != guard.MAIN} | {"PYTHONPATH": str(ROOT)} | environment,
+        env={k: v for k, v in os.environ.items() if k != guard.MAIN}
+        | {"PYTHONPATH": str(ROOT)}
+        | environment,
+        close_fds=False,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -44,7 +49,8 @@ def ended(process, within):
 
 
 def test_a_second_holder_is_refused_and_the_message_names_the_first(tmp_path):
-    code = f"from retake import guard; guard.hold({str(tmp_path)!r}); print('up', flush=True); import time; time.sleep(60)"
+    hold = f"from retake import guard; guard.hold({str(tmp_path)!r}); "
+    code = hold + "print('up', flush=True); import time; time.sleep(60)"
     first = python(code)
     assert first.stdout.readline() == "up\n"
     assert guard.holder(tmp_path)["pid"] == first.pid
@@ -85,7 +91,9 @@ def test_a_job_dies_with_its_main_process(main):
 
 
 def test_a_job_takes_its_own_children_with_it(main):
-    code = WATCHED.replace("print(", "import subprocess; p = subprocess.Popen(['sleep', '60']); print(p.pid); print(")
+    code = WATCHED.replace(
+        "print(", "import subprocess; p = subprocess.Popen(['sleep', '60']); print(p.pid); print("
+    )
     job = python(code, RETAKE_MAIN=guard.name_of(main.pid))
     child = int(job.stdout.readline())
     job.stdout.readline()
@@ -111,7 +119,7 @@ def test_a_job_dies_without_the_kernels_word_too(main):
 
 def test_a_job_dies_when_the_shell_between_is_killed(main):
     shell = subprocess.Popen(
-        ["bash", "-c", f"{sys.executable} -c \"{WATCHED.replace('up', 'up %d')}\" & echo $!; wait"],
+        ["bash", "-c", f'{sys.executable} -c "{WATCHED.replace("up", "up %d")}" & echo $!; wait'],
         env=os.environ | {"PYTHONPATH": str(ROOT), "RETAKE_MAIN": guard.name_of(main.pid)},
         stdout=subprocess.PIPE,
         text=True,

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def run(tmp_path: Path, body: str, *more: str, rank: str = "0") -> subprocess.CompletedProcess:
     script = tmp_path / "some_rule.py"
     script.write_text(f"from retake.job import job\nwith job() as j:\n    {body}\n")
-    words = ["--rule", "some_rule", "--wildcards", '{"split": "test"}', "--output", "table", "results/mini/t/a.csv"]
+    words = ["--wildcards", '{"split": "test"}', "--output", "table", "results/mini/t/a.csv"]
     words += ["--output", "record", "results/mini/records/a.jsonl", "--recipe", '{"width": 3}', *more]
     env = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "RANK": rank}
     return subprocess.run([sys.executable, script, *words], cwd=tmp_path, env=env, capture_output=True, text=True)

@@ -1,12 +1,7 @@
 """MLflow is filled from records: what stands in one is read back through MLflow's own client."""
 
 import json
-import os
-import subprocess
-import sys
-import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +9,6 @@ from retake import guard
 from retake.tracking import StoreError, sync
 from retake.tracking.runs import hide, run_of
 from retake.tracking.store import Store, prepare_environment
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +47,8 @@ def write_record(
         "kind": "job",
         "rule": rule,
         "wildcards": {"method": "m", "seed": "1", "item": name.rpartition("/")[2]},
-        "params": params or {"optimiser": {"lr": 0.1, "groups": [{"match": "a"}, {"match": "b"}]}, "sizes": [1, 2]},
+        "params": params
+        or {"optimiser": {"lr": 0.1, "groups": [{"match": "a"}, {"match": "b"}]}, "sizes": [1, 2]},
         "inputs": {"results/mini/x.parquet": "ab", "retake/x.py": "cd"},
         "digest": "d" * 64,
         "commit": "c" * 40,
@@ -114,7 +108,14 @@ def test_points_steps_parameters_and_states_come_back_as_recorded(project):
     metrics = run.data.metrics
     assert (metrics["wall_s"], metrics["peak_mb"]) == (12.5, 321.0)
     assert (metrics["cost/s"], metrics["cost/max_rss"]) == (13.0, 400.5)
-    wanted = {"rule": "score", "method": "m", "seed": "1", "scale": "mini", "commit": "c" * 40, "superseded": "false"}
+    wanted = {
+        "rule": "score",
+        "method": "m",
+        "seed": "1",
+        "scale": "mini",
+        "commit": "c" * 40,
+        "superseded": "false",
+    }
     assert wanted.items() <= run.data.tags.items()
     assert run.data.tags["record"] == "results/mini/records/score/a.jsonl"
     assert run.data.tags["data/results/mini/x.parquet"] == "ab"
@@ -197,7 +198,10 @@ def test_a_killed_job_that_goes_on_later_is_followed_by_a_new_run(project):
     write_record(project, "k", points=1000, started=1_700_009_000.0, invocation="second")
     sync(project / "results")
     _, runs, _ = runs_of(project)
-    assert {(r.info.status, r.data.tags["superseded"]) for r in runs} == {("KILLED", "true"), ("FINISHED", "false")}
+    assert {(r.info.status, r.data.tags["superseded"]) for r in runs} == {
+        ("KILLED", "true"),
+        ("FINISHED", "false"),
+    }
 
 
 def test_a_running_job_is_shown_as_it_goes_and_finished_once(project, monkeypatch):
@@ -245,7 +249,10 @@ def test_a_half_written_run_is_completed_by_the_next_sync(project, monkeypatch, 
         pass
 
     write_record(project, points=2000)
-    real, calls = {n: getattr(MlflowClient, n) for n in ("create_run", "log_batch", "set_terminated")}, Counter()
+    real, calls = (
+        {n: getattr(MlflowClient, n) for n in ("create_run", "log_batch", "set_terminated")},
+        Counter(),
+    )
 
     def torn(name):
         def call(self, *given, **named):
@@ -293,7 +300,9 @@ def test_costs_of_training_lie_under_the_rules_name(project):
     stage = results / "training/m/v/d/seed1/first"
     stage.mkdir(parents=True)
     record = write_record(project, rule="train_stage")
-    text = record.read_text().replace("results/mini/records/score/a.jsonl", str(stage.relative_to(project) / "record.jsonl"))
+    text = record.read_text().replace(
+        "results/mini/records/score/a.jsonl", str(stage.relative_to(project) / "record.jsonl")
+    )
     (stage / "record.jsonl").write_text(text)
     costs = results / "costs/train_stage/m/v/d/seed1/first.jsonl"
     costs.parent.mkdir(parents=True)
@@ -306,7 +315,9 @@ def test_the_figures_of_a_table_are_metrics_of_the_job_that_wrote_it(project):
     table = project / "results/mini/tables/m/table_1.csv"
     table.parent.mkdir(parents=True)
     table.write_text("system,dataset,bleu4,n\nours (step 2),msvd,0.41,3\nours,msvd,0.25,3\nquoted,msvd,,\n")
-    write_record(project, "tabulate/m/table_1", rule="tabulate", outputs=["results/mini/tables/m/table_1.csv"])
+    write_record(
+        project, "tabulate/m/table_1", rule="tabulate", outputs=["results/mini/tables/m/table_1.csv"]
+    )
     sync(project / "results")
     _, [run], _ = runs_of(project)
     found = {k: v for k, v in run.data.metrics.items() if k.startswith("table_1/")}
@@ -351,80 +362,8 @@ def test_a_file_that_is_no_record_is_named_and_the_others_are_brought(project):
     assert "bad.jsonl" in report.refused[0]
 
 
-def command(project, *arguments, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "retake.tracking", *arguments],
-        cwd=project,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def test_a_dead_server_costs_one_line_and_no_workflow(project):
-    write_record(project)
-    started = time.time()
-    quiet = command(project, "sync", "--quiet-failure", MLFLOW_TRACKING_URI="http://127.0.0.1:9")
-    assert time.time() - started < 30, "the default is four minutes of retries"
-    assert quiet.returncode == 0
-    assert quiet.stderr.count("\n") == 1
-    assert "a later sync brings all" in quiet.stderr
-    loud = command(project, "sync", "--store", "http://127.0.0.1:9")
-    assert loud.returncode == 1
-    assert loud.stderr.count("\n") == 1
-    assert sync(project / "results").written == 1
-
-
 def test_a_store_that_cannot_be_written_is_one_line(project):
     write_record(project)
     with pytest.raises(StoreError, match="MLflow store") as failure:
         sync(project / "results", "sqlite:////dev/full")
     assert "\n" not in str(failure.value)
-
-
-def test_eight_syncs_at_once_on_a_missing_store_make_one_set_of_runs(project):
-    (project / "mlflow.db").unlink()
-    for n in range(8):
-        write_record(project, f"score/{n}", points=50)
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    syncs = [
-        subprocess.Popen([sys.executable, "-m", "retake.tracking", "sync"], cwd=project, env=environment)
-        for _ in range(8)
-    ]
-    assert [s.wait(timeout=180) for s in syncs] == [0] * 8
-    client, runs, parents = runs_of(project)
-    assert sorted(r.data.tags["record"] for r in runs) == [f"results/mini/records/score/{n}.jsonl" for n in range(8)]
-    assert len(parents) == 1
-    assert all(len(client.get_metric_history(r.info.run_id, "train/loss")) == 50 for r in runs)
-
-
-def test_the_store_can_be_set_in_the_project_config(project):
-    (project / "config.yaml").write_text("mlflow: {store: 'sqlite:///other.db'}\n")
-    (project / "mlflow.db").rename(project / "other.db")
-    write_record(project)
-    done = command(project, "sync")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("sqlite:///other.db: 1 written")
-    assert not (project / "mlflow.db").exists()
-
-
-def test_follow_brings_new_points_until_it_is_interrupted(project):
-    import signal
-
-    write_record(project, "one")
-    follow = subprocess.Popen(
-        [sys.executable, "-m", "retake.tracking", "follow", "--every", "0.2"],
-        cwd=project,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert "1 written" in follow.stdout.readline()
-    write_record(project, "two")
-    assert any("1 written" in follow.stdout.readline() for _ in range(50))
-    follow.send_signal(signal.SIGINT)
-    assert follow.wait(timeout=20) == 0
-    follow.stdout.close()
-    assert len(runs_of(project)[1]) == 2

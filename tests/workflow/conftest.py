@@ -11,7 +11,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests/fixtures/tiny"
-SHARED = ("retake", "profiles/default", "dvc.yaml", ".dvcignore", ".dvc/config", ".dvc/.gitignore", ".gitignore")
+SHARED = (
+    "retake",
+    "profiles/default",
+    "dvc.yaml",
+    ".dvcignore",
+    ".dvc/config",
+    ".dvc/.gitignore",
+    ".gitignore",
+)
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "datasets", "methods", "miniworld")
 
 
@@ -39,7 +47,9 @@ class Project:
         return done
 
     def env(self, **environment: str) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("RETAKE_", "MLFLOW_", "TINY_", "GIT_"))}
+        kept = {
+            k: v for k, v in os.environ.items() if not k.startswith(("RETAKE_", "MLFLOW_", "TINY_", "GIT_"))
+        }
         here = {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(self.folder),
@@ -60,15 +70,20 @@ class Project:
         """Snakemake in the background, output in `started.log`."""
         with (self.folder / "started.log").open("w") as log:
             command = ["snakemake", *self.arguments, *arguments]
-            return subprocess.Popen(command, cwd=self.folder, env=self.env(**environment), stdout=log, stderr=log)
+            return subprocess.Popen(
+                command, cwd=self.folder, env=self.env(**environment), stdout=log, stderr=log
+            )
 
     def planned(self) -> dict[str, int]:
         """Rule -> number of jobs that a dry run would start."""
-        said = self.snakemake("-n", "--quiet", "rules").stdout + self.snakemake("-n").stdout
+        done = self.snakemake("-n")
+        said = done.stdout + done.stderr
         if "Nothing to be done" in said:
             return {}
         table = said.split("Job stats:")[1].split("\n\n")[0].splitlines()[3:]
-        return {row.split()[0]: int(row.split()[1]) for row in table if row.split()[0] not in ("all", "total")}
+        return {
+            row.split()[0]: int(row.split()[1]) for row in table if row.split()[0] not in ("all", "total")
+        }
 
     def commit_all(self) -> None:
         self.run("git", "add", "-A")
@@ -89,7 +104,7 @@ def tiny_at(folder: Path) -> Project:
 
 
 def checkout_at(folder: Path) -> Project:
-    """This checkout (tracked files and those that git does not ignore) with the smallest config as its config.yaml."""
+    """This checkout (every file that git does not ignore) with the smallest config as its config.yaml."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
     for name in filter(None, names):

@@ -56,7 +56,9 @@ def test_files_come_out_as_they_went_in(root, kind):
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-@pytest.mark.parametrize("name", ["../evil.txt", "videos/../../evil.txt", "/tmp/evil.txt", "..\\evil.txt", "C:\\evil.txt"])
+@pytest.mark.parametrize(
+    "name", ["../evil.txt", "videos/../../evil.txt", "/tmp/evil.txt", "..\\evil.txt", "C:\\evil.txt"]
+)
 def test_a_name_outside_the_folder_is_refused_and_nothing_is_kept(root, kind, name):
     archive = WRITERS[kind](root / "a", {**GOOD, name: b"evil"})
     before = tree(root.parent.parent)
@@ -84,9 +86,13 @@ def test_a_link_that_leaves_a_zip_is_refused(root):
 @pytest.mark.parametrize("kind", WRITERS)
 def test_a_link_that_stays_inside_is_left_out_and_said(root, kind, caplog):
     if kind == "zip":
-        archive = write_zip(root / "a", {**GOOD, "lists/a.mp4": b"../videos/a.mp4"}, {"lists/a.mp4": stat.S_IFLNK | 0o777})
+        archive = write_zip(
+            root / "a", {**GOOD, "lists/a.mp4": b"../videos/a.mp4"}, {"lists/a.mp4": stat.S_IFLNK | 0o777}
+        )
     else:
-        archive = write_tar(root / "a", {**GOOD, "lists/a.mp4": b""}, {"lists/a.mp4": (tarfile.SYMTYPE, "../videos/a.mp4")})
+        archive = write_tar(
+            root / "a", {**GOOD, "lists/a.mp4": b""}, {"lists/a.mp4": (tarfile.SYMTYPE, "../videos/a.mp4")}
+        )
     (root / "out").mkdir()
     unpack(archive, root / "out", kind=kind)
     assert tree(root / "out") == GOOD

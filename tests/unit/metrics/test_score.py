@@ -21,7 +21,12 @@ PROVENANCE = {
     "digests": {"checkpoint": "00"},
     "record": {"path": "record.jsonl", "digest": "11"},
 }
-CAPTIONS = {"v1": ["a dog runs", "the dog"], "v2": ["a cat sleeps"], "v3": ["birds sing"], "other": ["not this split"]}
+CAPTIONS = {
+    "v1": ["a dog runs", "the dog"],
+    "v2": ["a cat sleeps"],
+    "v3": ["birds sing"],
+    "other": ["not this split"],
+}
 TRUTH = [
     {"video_id": "v1", "fact": "actor", "kind": "one_frame", "words": ["dog"]},
     {"video_id": "v2", "fact": "actor", "kind": "one_frame", "words": ["cat"]},
@@ -48,7 +53,10 @@ def run(tmp_path):
             for item, texts in CAPTIONS.items()
             for text in texts
         ]
-        paths = {key: tmp_path / f"{name}_{key}.parquet" for key in ("predictions", "annotations", "truth", "items")}
+        paths = {
+            key: tmp_path / f"{name}_{key}.parquet"
+            for key in ("predictions", "annotations", "truth", "items")
+        }
         pq.write_table(pa.Table.from_pylist(predictions), paths["predictions"])
         pq.write_table(pa.Table.from_pylist(rows), paths["annotations"])
         if truth is not None:
@@ -148,7 +156,9 @@ def test_labels_that_do_not_fit_are_named(run, labels, metric, message):
         (said(v1="a"), ["facts_motion"], TRUTH, "facts_motion: none of 1 items has a fact"),
     ],
 )
-def test_what_cannot_be_scored_is_named_and_nothing_is_written(run, tmp_path, predictions, metrics, truth, message):
+def test_what_cannot_be_scored_is_named_and_nothing_is_written(
+    run, tmp_path, predictions, metrics, truth, message
+):
     with pytest.raises(ValueError, match=message):
         run(predictions, metrics, truth)
     assert not (tmp_path / "test.json").exists()

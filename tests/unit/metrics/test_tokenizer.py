@@ -14,7 +14,7 @@ def tokens():
     """caption -> tokens, all through one process that finds no java in PATH."""
     captions = [f"left{separator}right" for separator in SEPARATORS]
     captions += [" ".join(["word"] * 10_000), "שלום לכם", "a 😀 smile", "Émile's café", "half \ud83d pair"]
-    captions += ["", "   ", "?!...", "The Last One."]
+    captions += ["", "   ", "? ! ...", "The Last One."]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", "")
         patch.delenv("JAVA_HOME", raising=False)
@@ -43,7 +43,7 @@ def test_half_a_surrogate_pair_loses_only_itself(tokens):
 
 
 def test_a_caption_without_words_is_empty_and_keeps_its_place(tokens):
-    assert tokens[""] == tokens["   "] == tokens["?!..."] == ""
+    assert tokens[""] == tokens["   "] == tokens["? ! ..."] == ""
     assert tokens["The Last One."] == "the last one"
 
 

@@ -36,7 +36,10 @@ RECIPE = {
     "task": "caption",
     "model": {"width": 512, "dropout": 0.3},
     "views": {"frames16": {"kind": "frames", "count": 16, "resize": [314, 314], "crop": 299}},
-    "stages": {"first": STAGE, "second": deepcopy(STAGE) | {"data": [{"view": "frames16", "rows": "one_per_item"}]}},
+    "stages": {
+        "first": STAGE,
+        "second": deepcopy(STAGE) | {"data": [{"view": "frames16", "rows": "one_per_item"}]},
+    },
     "variants": {
         "short": {"stages": ["first"]},
         "long": {"stages": ["first", "second"]},
@@ -49,13 +52,16 @@ RECIPE = {
             "title": "Main",
             "headline": True,
             "rows": [
-                {"variant": v, "dataset": "clips", "protocol": "beam5", "metrics": ["cider"]} for v in ("short", "long")
+                {"variant": v, "dataset": "clips", "protocol": "beam5", "metrics": ["cider"]}
+                for v in ("short", "long")
             ],
         },
         "table_2": {
             "title": "Sweep",
             "seeds": [7],
-            "rows": [{"variant": "wide", "dataset": "clips", "protocol": "beam5", "metrics": ["bleu4", "cider"]}],
+            "rows": [
+                {"variant": "wide", "dataset": "clips", "protocol": "beam5", "metrics": ["bleu4", "cider"]}
+            ],
         },
     },
     "mini": {"model": {"width": 8}, "views": {"frames16": {"resize": [64, 64], "crop": None}}},
@@ -68,7 +74,12 @@ class Project:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.recipe, self.card, self.config, self.model = deepcopy(RECIPE), deepcopy(CARD), deepcopy(CONFIG), MODEL
+        self.recipe, self.card, self.config, self.model = (
+            deepcopy(RECIPE),
+            deepcopy(CARD),
+            deepcopy(CONFIG),
+            MODEL,
+        )
 
     def write(self) -> None:
         method, dataset = self.folder / "retake/methods/pulse", self.folder / "retake/data/datasets/clips"
@@ -77,6 +88,10 @@ class Project:
         (method / "recipe.yaml").write_text(yaml.safe_dump(self.recipe, sort_keys=False))
         (method / "model.py").write_text(self.model)
         (dataset / "card.yaml").write_text(yaml.safe_dump(self.card))
+        (dataset / "mini.py").write_text("OPTIONS = {'captions_per_video': 8}\n")
+        world = self.folder / "retake/miniworld/world.py"
+        world.parent.mkdir(parents=True, exist_ok=True)
+        world.write_text("class World:\n    seed: int = 1\n    held: set = field(init=False)\n")
 
     def plan(self):
         from retake.plan import Plan

@@ -23,7 +23,10 @@ def says(project, *words):
 
 def test_a_plan_of_the_invented_project_stands(project):
     plan = project.plan()
-    assert plan.table_paths() == ["results/mini/tables/pulse/table_1.csv", "results/mini/tables/pulse/table_2.csv"]
+    assert plan.table_paths() == [
+        "results/mini/tables/pulse/table_1.csv",
+        "results/mini/tables/pulse/table_2.csv",
+    ]
     assert plan.table_paths(headline=True) == ["results/mini/tables/pulse/table_1.csv"]
     assert plan.made == ["clips"] and plan.fetched == []
 
@@ -134,7 +137,9 @@ def test_a_target_of_the_other_scale_is_named(project):
 def test_captions_without_a_checkpoint_name_the_ways_to_get_one(project):
     plan = project.plan()
     target = "results/mini/captions/clips/pulse/long/clips/seed1/beam5.jsonl"
-    with pytest.raises(SettingError, match=r"dvc pull .*second`? or train it with `snakemake results/mini/training"):
+    with pytest.raises(
+        SettingError, match=r"dvc pull .*second`? or train it with `snakemake results/mini/training"
+    ):
         plan.check_targets([target])
 
 
@@ -229,7 +234,11 @@ def test_views_of_one_name_must_agree(project):
 
 def test_no_path_that_reaches_snakemake_is_absolute(project):
     plan = project.plan()
-    jobs = [plan.trainings.job(RUN, "second"), plan.predict_job(RUN, "beam5", "test"), plan.release_job("clips")]
+    jobs = [
+        plan.trainings.job(RUN, "second"),
+        plan.predict_job(RUN, "beam5", "test"),
+        plan.release_job("clips"),
+    ]
     assert str(project.folder) not in repr(jobs)
 
 
@@ -245,3 +254,16 @@ def test_planning_imports_neither_torch_nor_pandas_nor_numpy():
     root = Path(__file__).resolve().parents[3]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_misspelt_option_of_the_mini_world_is_named(project):
+    project.card["mini"]["options"] = {"caption_per_video": 3}
+    says(project, "card.yaml: mini.options.caption_per_video", "did you mean 'captions_per_video'?")
+    project.card["mini"]["options"] = {}
+    project.config["mini_world"] = {"sede": 3}
+    says(project, "config.yaml: mini_world.sede", "did you mean 'seed'?")
+
+
+def test_an_option_of_the_config_is_laid_over_the_releases_that_know_it(project):
+    project.config["mini_world"] = {"seed": 3}
+    assert project.plan().release_job("clips")["options"] == {"captions_per_video": 3, "seed": 3}

@@ -1,7 +1,7 @@
-"""A mini ImageNet: pictures of the mini world's actors (in some colours), objects and places, laid out as ILSVRC 2012.
+"""A mini ImageNet: pictures of the mini world's actors, objects and places, laid out as ILSVRC 2012.
 
-No picture shows an actor in a colour that the world's training clips hold out, so that a backbone that learned from
-these pictures has not seen it either.
+No picture shows an actor in a colour that the world's training clips hold out: a backbone that learned from
+them has not seen it either.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from retake.miniworld import Clip, World, boxes, render, write_jpeg
 from retake.miniworld.lexicon import ACTORS, COLOURS, OBJECTS, PLACES
 
 SPLITS = ("train", "val")
-OPTIONS = {"size_px": [72, 72], "colours": 2, "marks": 0.4}  # colours: how many each kind of actor is shown in
+OPTIONS = {"size_px": [72, 72], "marks": 0.3, "colours": 5}  # colours: how many each kind of actor has
 FOLDER = "ILSVRC/Data/CLS-LOC"
 Subject = dict[str, str]
 
@@ -24,7 +24,8 @@ def classes(world: World, colours: int) -> dict[str, tuple[str, Subject]]:
     found: list[tuple[str, Subject]] = []
     names = list(COLOURS)
     for n, kind in enumerate(ACTORS):
-        allowed = [c for i in range(len(names)) if world.seen(kind, c := names[(n * colours + i) % len(names)])]
+        turned = [names[(n * colours + i) % len(names)] for i in range(len(names))]
+        allowed = [colour for colour in turned if world.seen(kind, colour)]
         found += [(f"{colour} {kind}", {"actor": kind, "colour": colour}) for colour in allowed[:colours]]
     found += [(", ".join(words), {"object": kind}) for kind, words in OBJECTS.items()]
     found += [(place, {"place": place}) for place in PLACES]
@@ -32,9 +33,10 @@ def classes(world: World, colours: int) -> dict[str, tuple[str, Subject]]:
 
 
 def annotate(world: World, root: Path, plan: MiniPlan) -> pd.DataFrame:
-    """Write the list of classes, the boxes of both splits and the lists of pictures; returns each picture's class."""
+    """Write the list of classes, the boxes and lists of both splits; returns each picture's class."""
     known = classes(world, plan.options["colours"])
-    (root / "LOC_synset_mapping.txt").write_text("".join(f"{wnid} {name}\n" for wnid, (name, _) in known.items()))
+    mapping = "".join(f"{wnid} {name}\n" for wnid, (name, _) in known.items())
+    (root / "LOC_synset_mapping.txt").write_text(mapping)
     lists = root / "ILSVRC/ImageSets/CLS-LOC"
     lists.mkdir(parents=True)
     truth = []
@@ -70,7 +72,8 @@ def _pictures(world: World, plan: MiniPlan) -> Iterator[tuple[str, str, str, Cli
     for split in SPLITS:
         for index in range(plan.splits[split]):
             wnid, (_, subject) = known[index % len(known)]
-            name = f"{wnid}_{index // len(known) + 1}" if split == "train" else f"ILSVRC2012_val_{index + 1:08d}"
+            number = index // len(known) + 1 if split == "train" else index + 1
+            name = f"{wnid}_{number}" if split == "train" else f"ILSVRC2012_val_{number:08d}"
             yield split, wnid, name, world.picture(split, index, plan.release, subject)
 
 
@@ -78,4 +81,5 @@ def _box(clip: Clip) -> tuple[int, int, int, int]:
     """Pixels of what the picture is about; a place fills it."""
     (found,) = boxes(clip)
     x0, y0, x1, y1 = found.get("actor0") or found.get("object") or (0.0, 0.0, 1.0, 1.0)
-    return round(x0 * clip.width_px), round(y0 * clip.height_px), round(x1 * clip.width_px), round(y1 * clip.height_px)
+    width, height = clip.width_px, clip.height_px
+    return round(x0 * width), round(y0 * height), round(x1 * width), round(y1 * height)

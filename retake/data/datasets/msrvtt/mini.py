@@ -18,7 +18,7 @@ SPLITS = ("train", "val", "test")
 OPTIONS = {
     "size_px": [96, 72],
     "rates": ["10", "12000/1001", "12", "8"],
-    "captions": 8,  # of each video
+    "captions_per_video": 8,  # of each video
     "codec": "h264",
     "b_frames": 2,
 }
@@ -36,11 +36,13 @@ def annotate(world: World, root: Path, plan: MiniPlan) -> pd.DataFrame:
     for name, splits in FILES.items():
         videos: list[dict[str, Any]] = []
         sentences: list[dict[str, Any]] = []
-        for split, index, video_id, clip in _clips(world, plan):
+        for split, video_id, clip in _clips(world, plan):
             if split not in splits:
                 continue
             videos.append(_video(world, split, video_id, clip))
-            for text in captions(clip, plan.options["captions"], draw(world.seed, clip.name, "captions")):
+            for text in captions(
+                clip, plan.options["captions_per_video"], draw(world.seed, clip.name, "captions")
+            ):
                 sentences.append({"caption": text, "video_id": video_id, "sen_id": number})
                 number += 1
         info = {
@@ -52,7 +54,7 @@ def annotate(world: World, root: Path, plan: MiniPlan) -> pd.DataFrame:
         }
         text = json.dumps({"info": info, "videos": videos, "sentences": sentences}, ensure_ascii=False)
         (root / name).write_text(text + "\n", encoding="utf-8")
-    return truth_table((video_id, clip) for _, _, video_id, clip in _clips(world, plan))
+    return truth_table((video_id, clip) for _, video_id, clip in _clips(world, plan))
 
 
 def media(world: World, root: Path, plan: MiniPlan, shard: str) -> list[tuple[Path, str]]:
@@ -60,7 +62,7 @@ def media(world: World, root: Path, plan: MiniPlan, shard: str) -> list[tuple[Pa
     written = []
     for folder in dict.fromkeys(FOLDERS.values()):
         (root / folder).mkdir()
-    for split, _, video_id, clip in _clips(world, plan):
+    for split, video_id, clip in _clips(world, plan):
         if plan.in_shard(video_id, shard):
             path = root / FOLDERS[split] / f"{video_id}.mp4"
             sound = tone(SPEECH[clip.speech][0], clip.duration_s) if clip.speech else None
@@ -70,14 +72,14 @@ def media(world: World, root: Path, plan: MiniPlan, shard: str) -> list[tuple[Pa
     return written
 
 
-def _clips(world: World, plan: MiniPlan) -> Iterator[tuple[str, int, str, Clip]]:
-    """(split, index, video_id, clip) in the order of the numbers."""
+def _clips(world: World, plan: MiniPlan) -> Iterator[tuple[str, str, Clip]]:
+    """(split, video_id, clip) in the order of the numbers."""
     for split in SPLITS:
         count = plan.splits[split]
         if split != "test" and count > FIRST[SPLITS[SPLITS.index(split) + 1]] - FIRST[split]:
             raise ValueError(f"{plan.release}: splits: {split}: {count}; the release numbers fewer videos so")
         for index in range(count):
-            yield split, index, f"video{FIRST[split] + index}", world.clip(split, index, plan.release)
+            yield split, f"video{FIRST[split] + index}", world.clip(split, index, plan.release)
 
 
 def _video(world: World, split: str, video_id: str, clip: Clip) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def _add_video(path: Path, where: str, row: Any, found: _Found) -> None:
             raise ValueError(
                 f"{path}: {where}: video {video!r}: {start!r} to {end!r}; expected seconds, end after start"
             )
-        end_s = float(end - start)
+        end_s = round(float(end - start), 6)
     found.videos[video] = (split, end_s)
 
 

@@ -1,6 +1,6 @@
 """A mini MSVD: H.264 clips in AVI at odd rates, and the corpus' CSV with rows in other languages, too.
 
-Clips are numbered as in youtube_mapping.txt of the release: train from vid1, val from vid1201, test from vid1301.
+Clips are numbered as in the release's mapping: train from vid1, val from vid1201, test from vid1301.
 """
 
 import csv
@@ -16,7 +16,7 @@ SPLITS = ("train", "val", "test")
 OPTIONS = {
     "size_px": [80, 64],
     "rates": ["119/12", "10", "359/36", "12"],
-    "captions": 6,  # in English, of each clip
+    "captions_per_video": 8,  # in English, of each clip
     "codec": "h264",
 }
 FIRST = {"train": 1, "val": 1201, "test": 1301}  # vid number of a split's first clip
@@ -71,7 +71,7 @@ def _rows(world: World, plan: MiniPlan, video_id: str, clip: Clip) -> list[list[
     """The clip's rows of the corpus: English ones, clean or not, and now and then one in another language."""
     rng = draw(world.seed, clip.name, "rows")
     found = []
-    for text in captions(clip, plan.options["captions"], rng):
+    for text in captions(clip, plan.options["captions_per_video"], rng):
         if rng.random() < 0.5:
             found.append(("clean", "English", text[0].upper() + text[1:] + "."))
         else:
@@ -80,7 +80,8 @@ def _rows(world: World, plan: MiniPlan, video_id: str, clip: Clip) -> list[list[
         language, text = FOREIGN[int(rng.integers(len(FOREIGN)))]
         found.insert(int(rng.integers(len(found))), ("unverified", language, text))
     name, start, end = video_id.rsplit("_", 2)
+    workers, took_s = rng.integers(10**5, 10**6, size=len(found)), rng.integers(10, 200, size=len(found))
     return [
-        [name, int(start), int(end), int(rng.integers(10**5, 10**6)), source, int(rng.integers(10, 200)), language, text]
-        for source, language, text in found
+        [name, int(start), int(end), int(workers[n]), source, int(took_s[n]), language, text]
+        for n, (source, language, text) in enumerate(found)
     ]

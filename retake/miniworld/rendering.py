@@ -1,4 +1,4 @@
-"""From a clip to its frames and boxes: paint the world a little wider than the frame, then look at it with the camera."""
+"""From a clip to its frames and boxes: paint the world, then look at it with the camera."""
 
 import numpy as np
 
@@ -86,10 +86,10 @@ def _mix(values: np.ndarray, at: np.ndarray, axis: int) -> np.ndarray:
 
 
 def boxes(clip: Clip) -> list[dict[str, tuple[float, float, float, float]]]:
-    """For each frame the boxes (x0, y0, x1, y1), in shares of the frame's width and height, of what has a name.
+    """For each frame the boxes (x0, y0, x1, y1), in shares of its width and height, of what has a name.
 
-    Names are "actor0", "actor1", ..., "object". A box is cut at the frame's edge; what lies outside has none. What hides
-    behind something keeps its whole box.
+    Names are "actor0", "actor1", ..., "object". A box is cut at the frame's edge; what lies outside has none.
+    What hides behind something keeps its whole box.
     """
     margin, found = _margin(clip), []
     for i, sprites in enumerate(placements(clip)):

@@ -10,9 +10,12 @@ import av
 import numpy as np
 
 CODECS = {"h264": "libx264", "mpeg4": "mpeg4"}
+_QUANTISER = 118  # one step of the quantiser in the encoders' own unit
 SOUND_RATE = 16_000  # Hz
-_SOUND_CODECS = {".mp4": "aac", ".avi": "mp3"}
-_SOUND_OPTIONS = {".mp4": {"flags": "+bitexact", "aac_coder": "fast"}, ".avi": {"flags": "+bitexact"}}
+_SOUND = {  # container -> codec and its options
+    ".mp4": ("aac", {"flags": "+bitexact", "aac_coder": "fast"}),
+    ".avi": ("mp3", {"flags": "+bitexact"}),
+}
 
 
 def encode(
@@ -25,7 +28,7 @@ def encode(
     gop: int = 12,
     sound: np.ndarray | None = None,
 ) -> None:
-    """Write (T, H, W, 3) uint8 RGB frames, and mono int16 `sound` at SOUND_RATE; the ending of `path` is the container.
+    """Write (T, H, W, 3) uint8 RGB frames, and mono int16 `sound` at SOUND_RATE; `path` says the container.
 
     Raises ValueError on an unknown codec and on odd sizes (their colour planes are halved).
     """
@@ -33,7 +36,7 @@ def encode(
         raise ValueError(f"codec {codec!r}; expected {' or '.join(CODECS)}")
     if frames.ndim != 4 or frames.shape[3] != 3 or frames.shape[1] % 2 or frames.shape[2] % 2:
         raise ValueError(f"frames of shape {frames.shape}; expected (T, H, W, 3), H and W even")
-    with av.open(str(path), "w", container_options={"fflags": "+bitexact"}) as container:
+    with av.open(str(path), "w") as container:
         container.flags |= av.container.Flags.bitexact.value
         stream = container.add_stream(CODECS[codec], rate=fps, options=_options(codec, b_frames))
         stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
@@ -52,14 +55,20 @@ def encode(
 def _options(codec: str, b_frames: int) -> dict[str, str]:
     shared = {"flags": "+bitexact", "threads": "1"}
     if codec == "mpeg4":
-        return {**shared, "qscale": "4", "flags": "+bitexact+qscale", "global_quality": str(4 * 118)}
-    return {**shared, "preset": "veryfast", "crf": "19", "x264-params": f"threads=1:bframes={b_frames}:b-adapt=0"}
+        return {**shared, "flags": "+bitexact+qscale", "global_quality": str(4 * _QUANTISER)}
+    return {
+        **shared,
+        "preset": "veryfast",
+        "crf": "19",
+        # Adaptive quantisers read memory that nobody wrote: with B-frames one in four encodes differed.
+        "x264-params": f"threads=1:bframes={b_frames}:b-adapt=0:aq-mode=0:mbtree=0:cpu-independent=1",
+    }
 
 
 def _yuv420(frames: np.ndarray) -> np.ndarray:
-    """(T, H, W, 3) RGB to (T, H * 3 / 2, W) uint8: BT.601 planes of a frame below each other, colour at half the size.
+    """(T, H, W, 3) RGB to (T, H * 3 / 2, W) uint8: BT.601 planes below each other, colour at half the size.
 
-    In whole numbers, for all frames at once: the library's own converter starts threads for every small frame.
+    In whole numbers, all frames at once: the library's own converter starts threads for every small frame.
     """
     count, height, width, _ = frames.shape
     red, green, blue = np.ascontiguousarray(np.moveaxis(frames, -1, 0)).astype(np.uint16)
@@ -75,7 +84,8 @@ def _yuv420(frames: np.ndarray) -> np.ndarray:
 
 
 def _sound_stream(container: av.container.OutputContainer, path: Path) -> av.AudioStream:
-    stream = container.add_stream(_SOUND_CODECS[path.suffix], rate=SOUND_RATE, layout="mono", options=_SOUND_OPTIONS[path.suffix])
+    codec, options = _SOUND[path.suffix]
+    stream = container.add_stream(codec, rate=SOUND_RATE, layout="mono", options=options)
     stream.codec_context.thread_count, stream.codec_context.bit_rate = 1, 32_000
     return stream
 
@@ -94,7 +104,8 @@ def tone(line: str, duration_s: float) -> np.ndarray:
     time = np.arange(count) / SOUND_RATE
     word = np.minimum((np.arange(count) * len(words)) // max(count, 1), len(words) - 1)
     pitch = np.array([220.0 * 2 ** ((sum(map(ord, w)) % 24) / 12) for w in words])[word]
-    return (6000 * np.sin(2 * np.pi * np.cumsum(pitch) / SOUND_RATE) * (0.6 + 0.4 * np.sin(20 * time))).astype(np.int16)
+    loudness = 6000 * (0.6 + 0.4 * np.sin(20 * time))
+    return (loudness * np.sin(2 * np.pi * np.cumsum(pitch) / SOUND_RATE)).astype(np.int16)
 
 
 def write_jpeg(frame: np.ndarray, path: Path, quality: int = 3) -> None:
@@ -102,11 +113,12 @@ def write_jpeg(frame: np.ndarray, path: Path, quality: int = 3) -> None:
     context = av.CodecContext.create("mjpeg", "w")
     context.width, context.height, context.pix_fmt = frame.shape[1], frame.shape[0], "yuvj444p"
     context.time_base, context.thread_count = Fraction(1, 25), 1
-    context.options = {"flags": "+bitexact+qscale", "global_quality": str(118 * quality)}
+    context.options = {"flags": "+bitexact+qscale", "global_quality": str(quality * _QUANTISER)}
     context.open()
     red, green, blue = frame.astype(np.float32).transpose(2, 0, 1)
     y = 0.299 * red + 0.587 * green + 0.114 * blue
     planes = np.stack([y, 128 + (blue - y) / 1.772, 128 + (red - y) / 1.402])
     picture = av.VideoFrame.from_ndarray(np.clip(planes + 0.5, 0, 255).astype(np.uint8), format="yuvj444p")
     picture.pts = 0
-    Path(path).write_bytes(b"".join(bytes(packet) for packet in [*context.encode(picture), *context.encode(None)]))
+    packets = [*context.encode(picture), *context.encode(None)]
+    Path(path).write_bytes(b"".join(bytes(packet) for packet in packets))

@@ -1,0 +1,24 @@
+"""Where a number comes from: read out of the record of the job that predicted."""
+
+from pathlib import Path
+from typing import Any
+
+from retake.schema.record import Record, digest_of
+
+
+def provenance_of(identity: dict[str, Any], record: Path) -> dict[str, Any]:
+    """`identity` (method, variant, data set, ...) with digests of checkpoint, data, recipe and code, and the record.
+
+    No time and no commit: they would change the bytes of a metrics file. The record, whose digest has none of
+    them either, carries both.
+    """
+    job = Record.read(record).job
+    digests = {"recipe": digest_of(job["params"]), "code": job["code"]}
+    for path, digest in job["inputs"].items():
+        if path.endswith("checkpoint.safetensors"):
+            digests["checkpoint"] = digest
+        elif "/annotations/" in path:
+            digests["annotations"] = digest
+        elif path.endswith("index.parquet"):
+            digests["media"] = digest
+    return {**identity, "digests": digests, "record": {"path": Path(record).as_posix(), "digest": job["digest"]}}

@@ -1,0 +1,200 @@
+"""What any method owes the pipeline. A new folder under methods/ is tested here without being named.
+
+Batches are made by the project's own loader from a small table of the method's task, models are saved and loaded by the
+project's own checkpoints, and stages are built from the recipe at mini scale.
+"""
+
+import csv
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from retake.data.loader import Source, to_device
+from retake.planning.recipes import folders_with, load_recipe, overlaid, variant_of
+from retake.schema.predictions import checked
+from retake.training import checkpoint
+from retake.training.stages import Freezer, matching
+from tests.unit.training.small_stage import write_annotations, write_index
+
+METHODS = folders_with("methods", "recipe.yaml")
+STAGES = [(method, stage) for method, path in METHODS.items() for stage in load_recipe(path, "mini").stages]
+CPU = torch.device("cpu")
+
+
+class Case:
+    """One stage of one method at mini scale: its builder, a batch, and a protocol."""
+
+    def __init__(self, method, stage, folder):
+        self.recipe = load_recipe(METHODS[method], "mini")
+        self.stage, self.name = self.recipe.stages[stage], f"retake.methods.{method}.model"
+        self.module = import_module(self.name)
+        self.sizes = overlaid(self.recipe.model, self.stage.model)
+        self.source = small_source(self.recipe, self.stage, self.sizes, folder)
+        prepare = getattr(self.module, "prepare", lambda rows, sizes: {})
+        self.prepared = prepare(self.source.rows, self.sizes)
+        protocol = next(iter(self.recipe.protocols.values())).model_dump(exclude_none=True)
+        if isinstance(protocol.get("max_len"), dict):
+            protocol["max_len"] = max(protocol["max_len"].values())
+        self.protocol = protocol
+
+    def model(self):
+        torch.manual_seed(0)
+        return self.module.build(**self.sizes, **self.prepared)
+
+    def batch(self):
+        return to_device(self.source.batch([0, 1]), CPU)
+
+
+def small_source(recipe, stage, sizes, folder):
+    """Two videos, the second one shorter, with whatever a task may ask for."""
+    rng = np.random.default_rng(0)
+    view = recipe.views[stage.data[0].view or recipe.banks[stage.data[0].bank].view]
+    count = view.count or 8
+    kind = "frames" if stage.data[0].view else "features"
+    if kind == "frames":
+        side = view.crop or view.resize or 32
+        height, width = (side, side) if isinstance(side, int) else side
+        arrays = {
+            f"v{n}": rng.integers(0, 256, (count - n, height, width, 3), dtype=np.uint8) for n in range(2)
+        }
+    else:
+        shape = (count, sizes["feature_width"])
+        arrays = {f"v{n}": rng.standard_normal(shape).astype(np.float32)[n:] for n in range(2)}
+    told = {"text_in": "what is shown?", "value": 1.5}
+    rows = [
+        {"item_id": f"i{n}", "video_id": f"v{n}", "ref_id": f"r{n}", "split": "train", "text_out": text,
+         "labels": [n], **told}
+        for n, text in enumerate(["a dog jumps over the box", "two red cars wait"])
+    ]  # fmt: skip
+    spec = {
+        "annotations": write_annotations(folder / "t.parquet", rows),
+        "index": write_index(folder / "a", arrays, f"{kind}.npy"), "kind": kind, "split": "train",
+    }  # fmt: skip
+    return Source(spec, num_classes=sizes.get("num_classes"))
+
+
+@pytest.fixture(params=STAGES, ids="/".join)
+def case(request, tmp_path):
+    torch.set_num_threads(1)
+    return Case(*request.param, tmp_path)
+
+
+@pytest.fixture(params=METHODS)
+def method(request):
+    return request.param
+
+
+def test_saved_and_loaded_it_answers_the_same(case, tmp_path):
+    model, path = case.model().eval(), tmp_path / "c.safetensors"
+    checkpoint.save(path, model, sizes=case.sizes, prepared=case.prepared, recipe_sha256="0")
+    again = checkpoint.load(case.name, path)
+    assert again.predict(case.batch(), case.protocol) == model.predict(case.batch(), case.protocol)
+    assert again.losses(case.batch())["total"].item() == model.losses(case.batch())["total"].item()
+
+
+def test_asked_twice_it_answers_the_same(case):
+    model = case.model().eval()
+    assert model.predict(case.batch(), case.protocol) == model.predict(case.batch(), case.protocol)
+    assert model.losses(case.batch())["total"].item() == model.losses(case.batch())["total"].item()
+
+
+def test_its_answers_fit_the_tasks_table_one_for_each_item(case):
+    rows = case.model().eval().predict(case.batch(), case.protocol)
+    items = case.batch()["item_id"]
+    table = checked(
+        pd.DataFrame([{"item_id": i, **row} for i, row in zip(items, rows, strict=True)]), case.recipe.task
+    )
+    assert table["item_id"].to_list() == sorted(items)
+
+
+def test_padding_changes_nothing(case):
+    """For the inputs whose padding the recipe says is masked (`pads`)."""
+    kind = case.source.kind
+    if kind not in case.recipe.pads:
+        assert not hasattr(case.model(), "masks"), "a model that masks padding says so in its recipe"
+        return
+    model = case.model().eval()
+    before, answers = model.losses(case.batch()), model.predict(case.batch(), case.protocol)
+    batch = case.batch()
+    batch[kind] = batch[kind].clone()
+    padded = (~batch["keep"])[:, None, :, None, None] if kind == "frames" else (~batch["keep"])[..., None]
+    assert padded.any()
+    batch[kind] = torch.where(padded, torch.full_like(batch[kind], 0.77), batch[kind])
+    assert model.losses(batch)["total"].item() == pytest.approx(before["total"].item(), rel=1e-6)
+    assert model.predict(batch, case.protocol) == answers
+
+
+def test_losses_are_sums_that_add_up_over_the_batch(case):
+    model = case.model().eval()
+    whole = model.losses(case.batch())
+    parts = [model.losses(to_device(case.source.batch([n]), CPU)) for n in range(2)]
+    assert {"total", "count"} <= whole.keys()
+    for name, value in whole.items():
+        assert value.ndim == 0
+        assert value.item() == pytest.approx(sum(p[name].item() for p in parts), rel=1e-4), name
+
+
+def test_a_stage_trains_what_its_recipe_says_and_nothing_else(case):
+    model = case.model()
+    freezer = Freezer(model, case.stage.trainable, case.stage.batch_norm.model_dump())
+    freezer.train()
+    names = [name for name, _ in model.named_parameters()]
+    for group in case.stage.optimiser.groups:
+        matching([group.match], freezer.trained, "group")
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    model.losses(case.batch())["total"].backward()
+    assert {n for n, p in model.named_parameters() if p.grad is not None} == set(freezer.trained)
+    optimiser.step()
+    moved = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
+    assert moved <= matching(case.stage.trainable, names, "trainable")
+    assert moved
+
+
+def test_it_can_learn_two_clips_by_heart(case):
+    """Steps, rate and factor stand in the recipe (`learns_by_heart`)."""
+    asked = case.recipe.learns_by_heart
+    model = case.model()
+    Freezer(model, case.stage.trainable, case.stage.batch_norm.model_dump()).train()
+    optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=asked["lr"])
+    first = model.losses(case.batch())["total"].item()
+    for _ in range(int(asked["steps"])):
+        optimiser.zero_grad()
+        model.losses(case.batch())["total"].backward()
+        optimiser.step()
+    assert model.eval().losses(case.batch())["total"].item() < first / asked["factor"]
+
+
+def test_at_paper_scale_every_stage_builds(method):
+    """On the meta device: shapes alone, no memory. The exact counts are unit tests of the method."""
+    recipe = load_recipe(METHODS[method], "paper")
+    module = import_module(f"retake.methods.{method}.model")
+    prepare = getattr(module, "prepare", lambda rows, sizes: {})
+    for name, variant in recipe.variants.items():
+        resolved = variant_of(recipe, name, METHODS[method])
+        for stage in variant.stages:
+            sizes = overlaid(resolved.model, resolved.stages[stage].model)
+            prepared = prepare([{"text_out": "a dog", "text_in": "what?", "labels": [0]}], sizes)
+            with torch.device("meta"):
+                model = module.build(**sizes, **prepared)
+            spec = resolved.stages[stage]
+            trained = Freezer(model, spec.trainable, spec.batch_norm.model_dump()).trained
+            for group in spec.optimiser.groups:
+                matching([group.match], trained, f"{method}/{stage}")
+
+
+def test_its_loss_curve_is_the_golden_one(method, tmp_path):
+    """Ten steps on a fixed seed; the file beside this folder was written by tests/golden/write.py."""
+    from tests.golden.write import curve
+
+    golden = Path("tests/golden") / f"{method}.csv"
+    assert golden.is_file(), f"{golden} is missing: python -m tests.golden.write {method}"
+    with golden.open(newline="") as file:
+        wanted = [(row["stage"], int(row["step"]), float(row["loss"])) for row in csv.DictReader(file)]
+    found = curve(method, tmp_path)
+    assert [row[:2] for row in found] == [row[:2] for row in wanted]
+    assert [row[2] for row in found] == pytest.approx([row[2] for row in wanted], rel=1e-3)

@@ -1,0 +1,92 @@
+"""From a release's files to the annotation table on disk."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from retake.data.annotations import SCHEMA, build_annotations, caption_table, not_used, write_table
+from retake.schema.annotations import COLUMNS, checked
+
+CLIPS = [("train", 1), ("val", 1201), ("test", 1301)]
+
+
+@pytest.fixture
+def msvd(tmp_path):
+    root = tmp_path / "msvd"
+    root.mkdir()
+    (root / "youtube_mapping.txt").write_text("".join(f"clip{n}_0_5 vid{n}\n" for _, n in CLIPS))
+    rows = "".join(
+        f'clip{n},0,5,English,"somebody, number {n}"\nclip{n},0,5,English,again\n' for _, n in CLIPS
+    )
+    (root / "MSR Video Description Corpus.csv").write_text("VideoID,Start,End,Language,Description\n" + rows)
+    return root
+
+
+def test_the_table_on_disk_is_what_the_files_say(msvd, tmp_path):
+    build_annotations(dataset="msvd", root=msvd, out=tmp_path / "out.parquet")
+    table = pd.read_parquet(tmp_path / "out.parquet")
+    assert list(table) == list(COLUMNS)
+    assert list(zip(table["split"], table["item_id"], table["text_out"], strict=True)) == [
+        (split, f"clip{n}_0_5", text) for split, n in CLIPS for text in (f"somebody, number {n}", "again")
+    ]
+    assert list(table["ref_id"][:2]) == ["clip1_0_5#0", "clip1_0_5#1"]
+    assert set(table["start_s"]) == {0.0}
+    assert table["end_s"].isna().all()
+
+
+def test_the_same_files_give_the_same_bytes(msvd, tmp_path):
+    for name in ("one", "two"):
+        build_annotations(dataset="msvd", root=msvd, out=tmp_path / f"{name}.parquet")
+    assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
+
+
+def test_columns_have_their_types_on_disk_also_when_all_null(tmp_path):
+    write_table(caption_table("own", [("test", "a", None, None)]), tmp_path / "out.parquet")
+    assert pq.read_schema(tmp_path / "out.parquet") == SCHEMA
+
+
+def test_lists_come_back_as_they_were(tmp_path):
+    row = {"dataset": "x", "split": "train", "item_id": "a", "ref_id": "a", "video_id": "a", "start_s": 0.0}
+    lists = {"labels": [[3, 1]], "options": [["yes", "no"]], "box_xyxy": [[0.0, 0.25, 0.5, 1.0]]}
+    write_table(
+        checked(pd.DataFrame([row | {"origin": "release"}]).assign(**lists)), tmp_path / "out.parquet"
+    )
+    found = pd.read_parquet(tmp_path / "out.parquet").iloc[0]
+    assert {name: [list(found[name])] for name in lists} == lists
+
+
+def test_a_split_that_the_card_does_not_have_is_an_error(msvd, tmp_path, monkeypatch):
+    table = caption_table("msvd", [("dev", "a", "text", None)])
+    monkeypatch.setattr("retake.data.datasets.msvd.parse.parse", lambda root, card: table)
+    with pytest.raises(ValueError, match="split 'dev'; its card has train, val, test"):
+        build_annotations(dataset="msvd", root=msvd, out=tmp_path / "out.parquet")
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_a_release_without_a_single_row_is_an_error(msvd, tmp_path, monkeypatch):
+    monkeypatch.setattr("retake.data.datasets.msvd.parse.parse", lambda root, card: caption_table("msvd", []))
+    with pytest.raises(ValueError, match="not one row"):
+        build_annotations(dataset="msvd", root=msvd, out=tmp_path / "out.parquet")
+
+
+def test_captions_are_numbered_within_their_video():
+    table = caption_table("x", [("train", v, "text", 2.5) for v in ("a", "b", "a")])
+    assert list(table["ref_id"]) == ["a#0", "b#0", "a#1"]
+    assert set(table["end_s"]) == {2.5}
+
+
+def test_what_is_left_out_is_counted_and_shown(caplog):
+    not_used("x", "clips without a caption", (f"clip{n}" for n in range(7)))
+    not_used("x", "nothing of the kind", [])
+    assert caplog.messages == [
+        "x: 7 clips without a caption, left out; first clip0, clip1, clip2, clip3, clip4"
+    ]
+
+
+@pytest.mark.parametrize("dataset", ["msvd", "msrvtt", "own", "imagenet"])
+def test_a_parser_that_finds_nothing_names_the_folder(dataset, tmp_path):
+    (tmp_path / "videos").mkdir()
+    with pytest.raises(ValueError, match=str(tmp_path)):
+        build_annotations(dataset=dataset, root=Path(tmp_path), out=tmp_path / "out.parquet")

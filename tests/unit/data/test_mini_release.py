@@ -1,0 +1,244 @@
+"""Mini releases: the official files, the same bytes whoever makes them, a manifest and a truth that agree."""
+
+import csv
+import importlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import av
+import pyarrow.parquet as pq
+import pytest
+
+from retake.data.mini_release import make_release, render_videos
+from retake.miniworld import World
+from retake.miniworld.lexicon import KINDS
+from retake.schema.card import read_card
+from retake.schema.manifest import Manifest
+
+SPLITS = {
+    "msvd": {"train": 5, "val": 2, "test": 3},
+    "msrvtt": {"train": 5, "val": 2, "test": 3},
+    "imagenet": {"train": 54, "val": 10},
+}
+RELEASES = list(SPLITS)
+
+
+def made(
+    release: str, root: Path, num_shards: int = 2, shards: Iterable[int] = (0, 1), **options: Any
+) -> Path:
+    """Make a release; its manifests and truth lie beside its folder."""
+    root.parent.mkdir(parents=True, exist_ok=True)
+    plan = {
+        "release": release,
+        "root": root,
+        "splits": SPLITS[release],
+        "options": options,
+        "num_shards": num_shards,
+    }
+    for number in shards:
+        shard = f"{number:03d}"
+        render_videos(**plan, shard=shard, manifest_out=root.parent / f"shard{shard}.json")
+    make_release(**plan, files_out=root.parent / "files.json", truth_out=root.parent / "truth.parquet")
+    return root
+
+
+def files_of(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module", params=RELEASES)
+def release(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    return request.param, made(request.param, tmp_path_factory.mktemp(request.param) / "root")
+
+
+def test_the_parser_reads_back_what_was_made(release: tuple[str, Path]) -> None:
+    name, root = release
+    card = read_card(Path(f"retake/data/datasets/{name}/card.yaml"))
+    table = importlib.import_module(f"retake.data.datasets.{name}.parse").parse(root, card)
+    assert table.groupby("split")["item_id"].nunique().to_dict() == SPLITS[name]
+    assert set(table["video_id"]) == set(pq.read_table(root.parent / "truth.parquet")["video_id"].to_pylist())
+
+
+def test_the_card_states_only_options_that_the_release_has(release: tuple[str, Path]) -> None:
+    name, _ = release
+    card = read_card(Path(f"retake/data/datasets/{name}/card.yaml"))
+    mini = importlib.import_module(f"retake.data.datasets.{name}.mini")
+    assert set(card.mini.splits) == set(mini.SPLITS)
+    assert set(card.mini.options) <= {*mini.OPTIONS, *World.__dataclass_fields__}
+
+
+def test_manifests_name_every_file_once_and_truly(release: tuple[str, Path]) -> None:
+    _, root = release
+    manifests = [
+        Manifest.read(root.parent / name) for name in ("files.json", "shard000.json", "shard001.json")
+    ]
+    entries = [entry for manifest in manifests for entry in manifest.files]
+    assert sorted(entry.path for entry in entries) == sorted(files_of(root))
+    assert all((root / entry.path).stat().st_size == entry.size for entry in entries)
+    assert not any(entry.video_id for entry in manifests[0].files)
+    assert all(entry.video_id for manifest in manifests[1:] for entry in manifest.files)
+    assert manifests[1].files
+    assert manifests[2].files
+
+
+def test_every_media_file_decodes(release: tuple[str, Path]) -> None:
+    name, root = release
+    for shard in ("shard000", "shard001"):
+        for path in Manifest.read(root.parent / f"{shard}.json").videos().values():
+            with av.open(str(path)) as container:
+                stream = container.streams.video[0]
+                count = sum(1 for _ in container.decode(stream))
+                seconds = count / float(stream.average_rate)
+            assert count == 1 if name == "imagenet" else 1.9 < seconds < 2.9
+
+
+def test_truth_says_for_every_video_what_is_so_and_how_it_is_told(release: tuple[str, Path]) -> None:
+    _, root = release
+    rows = pq.read_table(root.parent / "truth.parquet").to_pylist()
+    assert {tuple(row) for row in rows} == {("video_id", "fact", "kind", "value", "words")}
+    assert {row["kind"] for row in rows} <= set(KINDS)
+    assert all(row["words"] and row["words"] == [word.lower() for word in row["words"]] for row in rows)
+    assert max(Counter((row["video_id"], row["fact"]) for row in rows).values()) == 1
+
+
+def test_one_shard_alone_gives_the_same_bytes(release: tuple[str, Path], tmp_path: Path) -> None:
+    name, root = release
+    alone = files_of(made(name, tmp_path / "root", shards=(1,)))
+    whole = files_of(root)
+    assert alone.items() <= whole.items()
+    assert len(alone) < len(whole)
+    assert (tmp_path / "truth.parquet").read_bytes() == (root.parent / "truth.parquet").read_bytes()
+    assert (
+        Manifest.read(tmp_path / "shard001.json").files == Manifest.read(root.parent / "shard001.json").files
+    )
+
+
+def test_the_number_of_shards_changes_no_file(release: tuple[str, Path], tmp_path: Path) -> None:
+    name, root = release
+    assert files_of(made(name, tmp_path / "root", num_shards=1, shards=(0,))) == files_of(root)
+
+
+def test_another_seed_makes_another_release(release: tuple[str, Path], tmp_path: Path) -> None:
+    name, root = release
+    other = set(files_of(made(name, tmp_path / "root", seed=2)).values())
+    videos = [data for path, data in files_of(root).items() if path.endswith((".avi", ".mp4", ".JPEG"))]
+    assert len(videos) == sum(SPLITS[name].values())
+    assert not other & set(videos)
+
+
+def test_what_a_killed_job_left_is_gone_afterwards(release: tuple[str, Path], tmp_path: Path) -> None:
+    name, _ = release
+    for part in (".shard000.part", ".annotations.part"):
+        (tmp_path / "root" / part).mkdir(parents=True)
+        (tmp_path / "root" / part / "half.avi").write_bytes(b"half")
+    found = files_of(made(name, tmp_path / "root"))
+    assert not any("half" in path or ".part" in path for path in found)
+
+
+def test_no_file_has_its_final_name_before_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mini = importlib.import_module("retake.data.datasets.msvd.mini")
+    encode, done = mini.encode, []
+
+    def stops(*args: object, **kwargs: object) -> None:
+        if len(done) == 2:
+            raise OSError("no space left")
+        done.append(1)
+        encode(*args, **kwargs)
+
+    monkeypatch.setattr(mini, "encode", stops)
+    with pytest.raises(OSError, match="no space"):
+        made("msvd", tmp_path / "root", num_shards=1, shards=(0,))
+    assert not files_of(tmp_path / "root")
+    assert not (tmp_path / "shard000.json").exists()
+
+
+def test_unknown_options_splits_and_shards_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="msvd: option 'captoins'"):
+        made("msvd", tmp_path / "root", captoins=3)
+    with pytest.raises(ValueError, match="msvd: speech: 3"):
+        made("msvd", tmp_path / "root", speech=3)
+    with pytest.raises(ValueError, match="msvd: shard '004'; expected one of 000, 001"):
+        made("msvd", tmp_path / "root", shards=(4,))
+    plan = {"release": "msvd", "root": tmp_path, "splits": {"train": 3}, "options": {}, "num_shards": 1}
+    with pytest.raises(ValueError, match="msvd: splits train; expected train, val, test"):
+        make_release(**plan, files_out=tmp_path / "f", truth_out=tmp_path / "t")
+    plan["splits"] = {"train": 1300, "val": 2, "test": 2}
+    with pytest.raises(ValueError, match="msvd: splits: train: 1300"):
+        make_release(**plan, files_out=tmp_path / "f", truth_out=tmp_path / "t")
+
+
+def test_the_msvd_corpus_looks_like_the_official_one(tmp_path: Path) -> None:
+    root = made("msvd", tmp_path / "root", shards=(), captions_per_video=20)
+    with (root / "MSR Video Description Corpus.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = ["VideoID", "Start", "End", "WorkerID", "Source", "AnnotationTime", "Language", "Description"]
+    assert list(rows[0]) == columns
+    assert Counter(row["Language"] for row in rows)["English"] == 10 * 20
+    assert len({row["Language"] for row in rows}) > 1
+    assert {row["Source"] for row in rows} == {"clean", "unverified"}
+    assert any("," in row["Description"] for row in rows)
+    assert any('"' in row["Description"] for row in rows)
+    mapping = (root / "youtube_mapping.txt").read_text().split()
+    assert mapping[1::2] == [f"vid{n}" for n in (1, 2, 3, 4, 5, 1201, 1202, 1301, 1302, 1303)]
+    assert {"{VideoID}_{Start}_{End}".format(**row) for row in rows} == set(mapping[::2])
+
+
+def test_the_msrvtt_files_look_like_the_official_ones(tmp_path: Path) -> None:
+    root = made("msrvtt", tmp_path / "root", shards=(), captions_per_video=3)
+    both = [
+        json.loads((root / name).read_text())
+        for name in ("train_val_videodatainfo.json", "test_videodatainfo.json")
+    ]
+    videos = [video for one in both for video in one["videos"]]
+    sentences = [sentence for one in both for sentence in one["sentences"]]
+    assert all(set(one) == {"info", "videos", "sentences"} for one in both)
+    keys = {"id", "video_id", "category", "url", "start time", "end time", "split"}
+    assert all(set(video) == keys for video in videos)
+    numbers = [0, 1, 2, 3, 4, 6513, 6514, 7010, 7011, 7012]
+    assert [video["video_id"] for video in videos] == [f"video{n}" for n in numbers]
+    assert [video["split"] for video in videos] == ["train"] * 5 + ["validate"] * 2 + ["test"] * 3
+    assert [sentence["sen_id"] for sentence in sentences] == list(range(30))
+    assert Counter(sentence["video_id"] for sentence in sentences) == {f"video{n}": 3 for n in numbers}
+
+
+def test_msrvtt_has_two_folders_and_b_frames(tmp_path: Path) -> None:
+    root = made("msrvtt", tmp_path / "root")
+    assert len(list((root / "TrainValVideo").glob("*.mp4"))) == 7
+    assert len(list((root / "TestVideo").glob("*.mp4"))) == 3
+    with av.open(str(root / "TestVideo/video7010.mp4")) as container:
+        assert container.streams.video[0].codec_context.has_b_frames
+
+
+def test_imagenet_is_laid_out_as_ilsvrc(tmp_path: Path) -> None:
+    root = made("imagenet", tmp_path / "root")
+    classes = [line.split(" ")[0] for line in (root / "LOC_synset_mapping.txt").read_text().splitlines()]
+    folders = sorted(path.name for path in (root / "ILSVRC/Data/CLS-LOC/train").iterdir())
+    assert 20 <= len(classes) <= 54
+    assert folders == sorted(classes)
+    for split, folder in (("train", "train/*"), ("val", "val")):
+        with (root / f"LOC_{split}_solution.csv").open(newline="") as file:
+            rows = {row["ImageId"]: row["PredictionString"].split() for row in csv.DictReader(file)}
+        assert set(rows) == {path.stem for path in root.glob(f"ILSVRC/Data/CLS-LOC/{folder}/*.JPEG")}
+        for wnid, *box in rows.values():
+            x0, y0, x1, y1 = map(int, box)
+            assert wnid in classes
+            assert 0 <= x0 < x1 <= 72
+            assert 0 <= y0 < y1 <= 72
+
+
+def test_no_picture_shows_a_colour_that_is_held_out() -> None:
+    world = World(seed=1)
+    classes = importlib.import_module("retake.data.datasets.imagenet.mini").classes(world, 5)
+    shown = [subject for _, subject in classes.values() if "actor" in subject]
+    assert len(shown) == 40
+    assert all(world.seen(subject["actor"], subject["colour"]) for subject in shown)
+    assert max(Counter(subject["colour"] for subject in shown).values()) <= 8

@@ -1,0 +1,163 @@
+"""Published weights, from a hub on loopback or from a folder."""
+
+import hashlib
+import json
+import struct
+from pathlib import Path
+
+import pytest
+import yaml
+
+from retake.data import weights
+from retake.data.weights import WeightsError, fetch_weights
+from retake.schema.card import read_weights_card
+from tests.fixtures.loopback import serve
+
+REAL = weights.CARDS / "imagenet_irv2" / "card.yaml"
+CONFIG = b'{"architecture": "toy"}'
+
+
+def tensors(count: int = 3) -> bytes:
+    """A file in the safetensors format: header size, header, float32 values."""
+    header = json.dumps({"w": {"dtype": "F32", "shape": [count], "data_offsets": [0, 4 * count]}}).encode()
+    return struct.pack("<Q", len(header)) + header + struct.pack(f"<{count}f", *range(count))
+
+
+@pytest.fixture
+def card(tmp_path, monkeypatch):
+    """Writes the card of the weights toy with these files."""
+
+    def write(*files: dict) -> None:
+        values = yaml.safe_load(REAL.read_text()) | {
+            "source": {"repo": "maker/toy", "revision": "abc", "files": files}
+        }
+        (tmp_path / "cards" / "toy").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cards" / "toy" / "card.yaml").write_text(yaml.safe_dump(values))
+
+    monkeypatch.setattr(weights, "CARDS", tmp_path / "cards")
+    monkeypatch.chdir(tmp_path)
+    write(
+        {"name": "config.json"},
+        {"name": "model.safetensors", "sha256": hashlib.sha256(tensors()).hexdigest()},
+    )
+    return write
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    with serve() as served:
+        served.add("/maker/toy/resolve/abc/config.json", CONFIG)
+        served.add("/maker/toy/resolve/abc/model.safetensors", tensors())
+        monkeypatch.setenv("HF_ENDPOINT", served.url + "/")
+        yield served
+
+
+def bring(folder: str | None = None) -> list[str]:
+    fetch_weights(
+        weights="toy",
+        folder=Path(folder) if folder else None,
+        weights_out=Path("out/.part-model.safetensors"),
+        config_out=Path("out/.part-config.json"),
+        pause_s=0.0,
+    )
+    return sorted(path.name for path in Path("out").iterdir())
+
+
+def test_files_come_from_the_hub_at_the_cards_revision(card, hub):
+    assert bring() == [".part-config.json", ".part-model.safetensors"]
+    assert Path("out/.part-model.safetensors").read_bytes() == tensors()
+    assert hub.paths() == ["/maker/toy/resolve/abc/config.json", "/maker/toy/resolve/abc/model.safetensors"]
+
+
+def test_tokenizer_files_lie_beside_the_weights(card, hub):
+    card({"name": "config.json"}, {"name": "model.safetensors"}, {"name": "vocab.txt"})
+    hub.add("/maker/toy/resolve/abc/vocab.txt", b"a\nb\n")
+    assert "vocab.txt" in bring()
+
+
+def test_a_folder_that_the_user_has_is_copied_and_nothing_is_fetched(card, hub):
+    Path("mine").mkdir()
+    Path("mine/config.json").write_bytes(CONFIG)
+    Path("mine/model.safetensors").write_bytes(tensors())
+    assert bring("mine") == [".part-config.json", ".part-model.safetensors"]
+    assert Path("out/.part-model.safetensors").read_bytes() == tensors()
+    assert hub.requests == []
+
+
+def test_a_folder_with_a_pickle_only_is_refused_with_the_files_it_needs(card):
+    Path("mine").mkdir()
+    Path("mine/config.json").write_bytes(CONFIG)
+    Path("mine/pytorch_model.bin").write_bytes(b"\x80\x02.")
+    with pytest.raises(
+        WeightsError, match=r"mine/model\.safetensors is not there(.|\n)*\.bin, \.pt, \.pth are not read"
+    ):
+        bring("mine")
+    assert sorted(path.name for path in Path("out").iterdir()) == [".part-config.json"]
+
+
+def test_a_folder_with_other_bytes_than_the_card_describes_is_refused(card):
+    Path("mine").mkdir()
+    Path("mine/config.json").write_bytes(CONFIG)
+    Path("mine/model.safetensors").write_bytes(tensors(4))
+    with pytest.raises(WeightsError, match=r"sha256 is .*, the card says"):
+        bring("mine")
+
+
+def test_a_hub_that_is_not_there_ends_in_words_that_help(card, monkeypatch):
+    with serve() as gone:
+        pass
+    monkeypatch.setenv("HF_ENDPOINT", gone.url)
+    with pytest.raises(WeightsError) as raised:
+        bring()
+    said = str(raised.value)
+    assert "maker/toy at revision abc cannot be used" in said
+    assert f"config.json: {gone.url}/maker/toy/resolve/abc/config.json: no connection" in said
+    assert "Put config.json and model.safetensors into a folder" in said
+    assert "folders: {weights/toy: /path/to/it}" in said
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (tensors()[:-1], f"has {len(tensors()) - 1} bytes, its header describes {len(tensors())}"),
+        (b"\x80\x02}q\x00.", "no header"),
+        (struct.pack("<Q", 4) + b"abcd", "not in the safetensors format"),
+    ],
+    ids=["short", "pickle", "no header"],
+)
+def test_a_file_that_is_not_safetensors_is_refused_and_not_kept(card, hub, body, said):
+    card({"name": "config.json"}, {"name": "model.safetensors"})
+    hub.add("/maker/toy/resolve/abc/model.safetensors", body)
+    with pytest.raises(WeightsError, match=said):
+        bring()
+    assert not Path("out/.part-model.safetensors").exists()
+
+
+def test_a_config_that_is_no_json_is_refused(card, hub):
+    hub.add("/maker/toy/resolve/abc/config.json", b"not json")
+    with pytest.raises(WeightsError, match=r"config\.json: is not JSON"):
+        bring()
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (
+            [{"name": "config.json"}, {"name": "pytorch_model.bin"}],
+            r"pytorch_model\.bin: expected a name ending in",
+        ),
+        ([{"name": "config.json"}, {"name": "../model.safetensors"}], r"\.\./model\.safetensors: expected"),
+        ([{"name": "model.safetensors"}], r"config\.json is missing"),
+    ],
+)
+def test_a_card_that_asks_for_the_wrong_files_is_refused(card, hub, files, said):
+    card(*files)
+    with pytest.raises(WeightsError, match=said):
+        bring()
+    assert hub.requests == []
+
+
+def test_the_card_of_the_published_network_pins_one_revision():
+    source = read_weights_card(REAL).source
+    assert source.repo == "timm/inception_resnet_v2.tf_in1k"
+    assert len(source.revision) == 40

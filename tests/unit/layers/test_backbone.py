@@ -1,0 +1,49 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from retake.layers.backbone import PixelScale, over_frames, trunk
+
+SMALL = {"layers": [1, 1, 1, 1], "channels": [4, 4, 6, 6], "stem_width": 8}
+
+
+def test_each_frame_is_seen_alone_and_stays_in_its_place():
+    class Mean(nn.Module):
+        def forward(self, pixels):
+            return pixels.mean(dim=(2, 3))
+
+    frames = torch.arange(2 * 3 * 4, dtype=torch.float).view(2, 3, 4, 1, 1).expand(2, 3, 4, 5, 6)
+    features = over_frames(Mean(), PixelScale([0.0] * 3, [1.0] * 3), frames)
+    assert torch.equal(features, frames[..., 0, 0].transpose(1, 2))
+
+
+def test_pixels_are_scaled_colour_by_colour():
+    scale = PixelScale([0.5, 0.25, 0.0], [0.5, 0.25, 2.0])
+    assert scale(torch.ones(1, 3, 1, 1)).flatten().tolist() == [1.0, 3.0, 0.5]
+    assert not scale.state_dict()
+
+
+def test_a_trunk_has_timms_names_and_no_classifier():
+    names = dict(trunk("resnet18", SMALL).named_parameters())
+    assert "layer4.0.conv2.weight" in names
+    assert not any(name.startswith("fc.") for name in names)
+    assert trunk("resnet18", SMALL)(torch.zeros(2, 3, 32, 32)).shape == (2, 6)
+
+
+def test_frames_without_a_place_for_time_are_refused():
+    with pytest.raises(ValueError, match="B, 3, T, H, W"):
+        over_frames(nn.Identity(), PixelScale([0.5] * 3, [0.5] * 3), torch.zeros(2, 3, 8, 8))
+
+
+def test_a_model_that_reads_features_imports_no_image_library():
+    code = (
+        "import sys, retake.methods.etenet.model as m; "
+        "m.build(encoder=None, feature_width=4, embedding=4, hidden=4, attention=4, dropout=0.0, word_dropout=0.0,"
+        "dsa_weight=1.0, dsa_divisor='frames', min_count=1, max_words=None, vocabulary=['<eos>','<unk>','<sos>','a']);"
+        "print(sorted({'timm', 'torchvision', 'transformers', 'accelerate'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,203 @@
+"""Build here, push; clone there, pull: nothing is left to do, and what is changed is made again, no more."""
+
+import os
+import random
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PUBLISH = [
+    "dvc remote add -d shared REMOTE",
+    "dvc commit -f",
+    "dvc push",
+]  # README's lines, with a folder for REMOTE
+FETCH = ["dvc pull"]
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """(the project that was built and pushed, to clone from). Nothing may change it."""
+    from tests.workflow.conftest import tiny_at
+
+    place = tmp_path_factory.mktemp("published")
+    project = tiny_at(place / "a")
+    project.run("git", "init", "-q", "-b", "main")
+    project.commit_all()
+    project.snakemake()
+    for line in PUBLISH:
+        project.run(*line.replace("REMOTE", str(place / "remote")).split())
+    project.commit_all()
+    return project
+
+
+@pytest.fixture
+def clone(published, tmp_path):
+    """A clone after `dvc pull`."""
+    folder = tmp_path / "b"
+    published.run("git", "clone", "-q", str(published.folder), str(folder))
+    there = replace(published, folder=folder)
+    for line in FETCH:
+        there.run(*line.split())
+    return there
+
+
+def files_below(folder):
+    return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
+
+
+def test_a_clone_has_nothing_to_do_and_the_same_bytes(published, clone):
+    assert clone.planned() == {}
+    for kept in ("results/mini/tables", "results/mini/training", "results/mini/claims.csv", "data/mini"):
+        a, b = published.folder / kept, clone.folder / kept
+        assert (a.read_bytes() == b.read_bytes()) if a.is_file() else (files_below(a) == files_below(b) != {})
+    assert "up to date" in clone.run("dvc", "status").stdout
+
+
+def test_random_file_times_change_nothing(clone):
+    for seed in range(3):
+        draw = random.Random(seed)
+        for file in sorted(p for p in clone.folder.rglob("*") if p.is_file() and ".git" not in p.parts):
+            when = draw.uniform(1e9, 1.7e9)
+            os.utime(file, (when, when))
+        assert clone.planned() == {}, f"times of seed {seed}"
+
+
+def test_an_edited_script_that_looks_old_is_found(clone):
+    """Without settling Snakemake takes it for unchanged: its checksums acquit, they never convict."""
+    world = clone.folder / "scripts/world.py"
+    world.write_text("# another world\n")
+    os.utime(world, (946_684_800, 946_684_800))
+    planned = clone.planned()
+    assert planned["make_release"] == 1
+    assert "make_release" in planned
+    assert "scripts" in clone.run("dvc", "status").stdout
+
+
+def test_one_changed_value_makes_again_what_depends_on_it(clone):
+    config = clone.folder / "config.yaml"
+    config.write_text(config.read_text().replace("a figure", "another"))
+    assert clone.planned() == {"draw_figure": 1, "render_report": 1}
+    config.write_text(config.read_text().replace("lr: 1", "lr: 2"))
+    assert clone.planned() == {
+        "train_stage": 2,
+        "predict": 2,
+        "score": 2,
+        "tabulate": 1,
+        "draw_figure": 1,
+        "judge_claims": 1,
+        "collect_claims": 1,
+        "render_report": 1,
+    }
+
+
+def test_an_edited_intermediate_that_looks_old_is_found(clone):
+    edited = clone.folder / "results/mini/annotations/msvd.parquet"
+    edited.write_text("edited")
+    os.utime(edited, (946_684_800, 946_684_800))
+    assert clone.planned()["train_stage"] == 2
+
+
+def test_repro_after_snakemake_and_snakemake_after_repro_have_nothing_to_do(clone):
+    config = clone.folder / "config.yaml"
+    config.write_text(config.read_text().replace("lr: 1", "lr: 2"))
+    before = files_below(clone.folder / "results/mini/tables")
+    done = clone.run("dvc", "repro").stdout
+    assert "Running stage 'training'" in done
+    assert files_below(clone.folder / "results/mini/tables") != before
+    assert clone.planned() == {}
+    config.write_text(config.read_text().replace("lr: 2", "lr: 3"))
+    clone.snakemake()
+    clone.run("dvc", "commit", "-f")
+    assert "up to date" in clone.run("dvc", "status").stdout
+    assert clone.planned() == {}
+    assert "Running stage" not in clone.run("dvc", "repro").stdout
+
+
+def test_the_commit_before_comes_back_whole(clone):
+    first = files_below(clone.folder / "results/mini/tables")
+    config = clone.folder / "config.yaml"
+    config.write_text(config.read_text().replace("lr: 1", "lr: 2"))
+    clone.snakemake()
+    clone.run("dvc", "commit", "-f")
+    clone.commit_all()
+    clone.run("git", "checkout", "-q", "HEAD~1")
+    clone.run("dvc", "checkout")
+    assert files_below(clone.folder / "results/mini/tables") == first
+    assert clone.planned() == {}
+
+
+def test_the_tables_alone_can_be_pulled(published, tmp_path):
+    folder = tmp_path / "b"
+    published.run("git", "clone", "-q", str(published.folder), str(folder))
+    there = replace(published, folder=folder)
+    there.run("dvc", "pull", "results/mini/tables")
+    assert files_below(folder / "results/mini/tables") == files_below(
+        published.folder / "results/mini/tables"
+    )
+    assert not (folder / "results/mini/training").exists()
+
+
+def test_scores_and_settings_are_shown_and_compared(clone):
+    shown = clone.run("dvc", "metrics", "show").stdout
+    assert "values.bleu4" in shown
+    config = clone.folder / "config.yaml"
+    config.write_text(config.read_text().replace("lr: 1", "lr: 2"))
+    clone.snakemake()
+    assert "values.bleu4" in clone.run("dvc", "metrics", "diff").stdout
+    assert "lr" in clone.run("dvc", "params", "diff").stdout
+
+
+def test_settling_costs_little_when_nothing_moved(clone):
+    """The stamp makes it one look at each file; a process start is most of what is measured here."""
+    code = (
+        "import time; from retake.settle import settle; settle(); time.sleep(0.06); settle(); "
+        "t = time.perf_counter(); s = settle(); print(s.hashed, s.touched, time.perf_counter() - t)"
+    )
+    hashed, touched, seconds = clone.run(sys.executable, "-c", code).stdout.split()
+    assert (hashed, touched) == ("0", "0")
+    assert float(seconds) < 0.05
+
+
+def stages_of(file):
+    return yaml.safe_load((ROOT / file).read_text())["stages"]
+
+
+@pytest.mark.parametrize("file", ["dvc.yaml", "paper/dvc.yaml"])
+def test_every_output_is_kept_while_its_stage_runs_and_belongs_to_one_stage(file):
+    outs = [out for stage in stages_of(file).values() for out in stage["outs"]]
+    assert all(settings == {"persist": True} for out in outs for settings in out.values())
+    paths = [path for out in outs for path in out]
+    assert len(paths) == len(set(paths))
+    for a in paths:
+        assert not any(a != b and b.startswith(f"{a}/") for b in paths), f"{a} holds another stage's output"
+
+
+def test_the_paper_scale_keeps_manifests_and_no_media():
+    outs = {path for stage in stages_of("paper/dvc.yaml").values() for out in stage["outs"] for path in out}
+    assert {"results/paper/releases", "results/paper/tables", "results/paper/training"} <= outs
+    assert not any(p.startswith("data/paper") and p != "data/paper/weights" for p in outs)
+    assert not any("media" in p or "features" in p for p in outs)
+
+
+def test_the_paper_pipeline_is_valid_once_it_is_taken_up(tiny):
+    shutil.copytree(ROOT / "paper", tiny.folder / "paper")
+    tiny.run("git", "init", "-q")
+    assert "paper/" not in tiny.run("dvc", "stage", "list", "--all").stdout, "left out until it is wanted"
+    ignored = tiny.folder / ".dvcignore"
+    ignored.write_text(ignored.read_text().replace("/paper/\n", ""))
+    listed = tiny.run("dvc", "stage", "list", "--all").stdout
+    assert all(f"paper/dvc.yaml:{name}" in listed for name in stages_of("paper/dvc.yaml"))
+
+
+def test_readme_gives_the_lines_that_are_tested_here():
+    text = (ROOT / "README.md").read_text() if (ROOT / "README.md").exists() else ""
+    if "dvc" in text:
+        lines = [line.strip() for line in text.splitlines()]
+        for line in [*PUBLISH, *FETCH]:
+            words = line.split("REMOTE")[0].strip()
+            assert any(given.startswith(words) for given in lines), f"README does not say {line!r}"

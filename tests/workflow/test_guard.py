@@ -1,0 +1,71 @@
+"""kill -9 of the workflow: its jobs die, the same command goes on; a second run in the folder is refused."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from retake import guard
+
+
+def wait_for(condition, seconds=30):
+    deadline = time.time() + seconds
+    while not condition():
+        assert time.time() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def sleeping(tiny):
+    """(project, its Snakemake, the pid of a job that sleeps)."""
+    main = tiny.start(TINY_NAP="train_stage", TINY_PIDS=str(tiny.folder))
+    pid = tiny.folder / "train_stage.pid"
+    wait_for(lambda: pid.exists() and pid.read_text())
+    yield tiny, main, int(pid.read_text())
+    main.kill()
+    main.wait()
+
+
+def test_a_second_run_in_the_folder_is_refused_with_one_line(sleeping):
+    project, main, _ = sleeping
+    second = project.snakemake(check=False)
+    assert second.returncode == 1
+    said = [line for line in second.stderr.splitlines() if "retake" in line]
+    assert len(said) == 1
+    assert f"process {main.pid}" in said[0]
+    assert "Traceback" not in second.stderr
+    assert main.poll() is None
+
+
+@pytest.mark.parametrize(
+    "command", [["-n"], ["--summary"], ["--dag"], ["--list-rules"], ["--report", "r.zip"]], ids=lambda c: c[0]
+)
+def test_what_runs_no_job_is_not_refused(sleeping, command):
+    project, _, _ = sleeping
+    assert project.snakemake(*command).returncode == 0
+
+
+def test_a_killed_workflow_takes_its_jobs_along_and_the_same_command_goes_on(sleeping):
+    project, main, job = sleeping
+    finished = {
+        f: f.stat().st_mtime_ns for f in (project.folder / "results/mini/features").rglob("*.parquet")
+    }
+    assert finished
+    main.send_signal(signal.SIGKILL)
+    main.wait()
+    wait_for(lambda: guard._started(job) == "-", seconds=2)
+    again = project.snakemake()
+    assert "unlock" not in again.stderr
+    assert "index_bank" not in again.stderr, "what was finished is not made again"
+    assert (project.folder / "results/mini/report/index.html").exists()
+    assert {f: f.stat().st_mtime_ns for f in finished} == finished
+    assert project.planned() == {}
+
+
+def test_a_paused_workflow_keeps_its_jobs(sleeping):
+    _, main, job = sleeping
+    os.kill(main.pid, signal.SIGSTOP)
+    time.sleep(0.7)
+    assert guard._started(job) != "-", "a stopped main process is not a dead one"
+    os.kill(main.pid, signal.SIGCONT)

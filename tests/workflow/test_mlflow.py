@@ -1,0 +1,185 @@
+"""The workflow's end brings its records into MLflow; what MLflow does is never the workflow's failure."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from retake.tracking.store import Store, prepare_environment
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory):
+    """A store with its tables and nothing in it, to copy: making one takes seconds."""
+    prepare_environment()
+    folder = tmp_path_factory.mktemp("empty")
+    Store(f"sqlite:///{folder}/mlflow.db")
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def tracked(tiny, empty_store):
+    """The tiny workflow with a store of its own beside it."""
+    (tiny.folder / "config.yaml").write_text("lr: 1\ncaption: a figure\n")
+    (tiny.folder / "mlflow.db").write_bytes(empty_store.read_bytes())
+    return tiny
+
+
+def runs_of(project):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{project.folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("retake").experiment_id
+    every = list(client.search_runs([experiment], run_view_type=3))
+    assert all(r.info.lifecycle_stage == "active" for r in every), "nothing is deleted"
+    return (
+        client,
+        [r for r in every if "job" in r.data.tags],
+        [r for r in every if "parent_of" in r.data.tags],
+    )
+
+
+def records(project):
+    """Every record of finished jobs: its path -> what stands in it."""
+    results = project.folder / "results/mini"
+    files = [*(results / "records").rglob("*.jsonl"), *(results / "training").rglob("record.jsonl")]
+    return {
+        str(f.relative_to(project.folder)): [json.loads(line) for line in f.read_text().splitlines()]
+        for f in files
+    }
+
+
+def sync(project, *arguments, **environment):
+    return project.run(sys.executable, "-m", "retake.tracking", *arguments, check=False, **environment)
+
+
+def test_a_build_is_a_run_with_a_child_per_job_that_says_what_its_record_says(tracked):
+    tracked.snakemake()
+    client, children, [parent] = runs_of(tracked)
+    written = records(tracked)
+    assert {c.data.tags["record"] for c in children} == set(written)
+    for child in children:
+        head, *points, _end = written[child.data.tags["record"]]
+        assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert child.info.status == "FINISHED"
+        assert child.data.tags["rule"] == head["rule"]
+        assert child.data.params["words"] == head["params"]["words"]
+        for point in points:
+            [m] = client.get_metric_history(child.info.run_id, point["name"])
+            assert (m.value, m.step, m.timestamp) == (
+                point["value"],
+                point["step"],
+                int(point["time"] * 1000),
+            )
+        assert child.data.metrics["cost/s"] >= 0, "Snakemake's own measurement"
+    assert parent.data.metrics["jobs"] == len(written)
+    table = next(c for c in children if c.data.tags["rule"] == "tabulate")
+    assert "table_1/ours/bleu4" in table.data.metrics
+
+
+def test_a_changed_value_adds_runs_beside_the_superseded_ones(tracked):
+    tracked.snakemake()
+    (tracked.folder / "config.yaml").write_text("lr: 1\ncaption: another\n")
+    tracked.snakemake()
+    _, children, parents = runs_of(tracked)
+    old = [c for c in children if c.data.tags["superseded"] == "true"]
+    assert sorted(c.data.tags["rule"] for c in old) == ["draw_figure", "render_report"]
+    second = max(parents, key=lambda p: p.info.start_time)
+    new = [c for c in children if c.data.tags["mlflow.parentRunId"] == second.info.run_id]
+    assert sorted(c.data.tags["rule"] for c in new) == ["draw_figure", "render_report"]
+
+
+def test_a_deleted_store_is_filled_again_from_the_records(tracked, empty_store):
+    tracked.snakemake()
+    (tracked.folder / "mlflow.db").write_bytes(empty_store.read_bytes())
+    assert sync(tracked, "sync").returncode == 0
+    _, children, _ = runs_of(tracked)
+    assert {c.data.tags["record"] for c in children} == set(records(tracked))
+
+
+def test_a_failed_workflow_brings_what_ended_well(tracked):
+    failed = tracked.snakemake(check=False, TINY_FAIL="predict")
+    assert failed.returncode == 1
+    _, children, _ = runs_of(tracked)
+    assert {c.data.tags["record"] for c in children} == set(records(tracked)) != set()
+
+
+def test_a_dead_server_costs_one_line_and_no_workflow(tracked):
+    started = time.time()
+    done = tracked.snakemake(MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert time.time() - started < 60, "MLflow's default is four minutes of retries"
+    lines = [line for line in done.stderr.splitlines() if "MLflow" in line]
+    assert len(lines) == 1
+    assert "a later sync brings all" in lines[0]
+    assert "Traceback" not in done.stderr
+    loud = sync(tracked, "sync", "--store", "http://127.0.0.1:9")
+    assert loud.returncode == 1
+    assert loud.stderr.count("\n") == 1
+    assert sync(tracked, "sync").returncode == 0
+    assert len(runs_of(tracked)[1]) == len(records(tracked))
+
+
+def test_eight_syncs_at_once_on_a_missing_store_make_one_set_of_runs(tracked):
+    tracked.snakemake(MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    (tracked.folder / "mlflow.db").unlink()
+    command = [sys.executable, "-m", "retake.tracking", "sync"]
+    syncs = [subprocess.Popen(command, cwd=tracked.folder, env=tracked.env()) for _ in range(8)]
+    assert [s.wait(timeout=300) for s in syncs] == [0] * 8
+    _, children, parents = runs_of(tracked)
+    assert sorted(c.data.tags["record"] for c in children) == sorted(records(tracked))
+    assert len(parents) == 1
+
+
+def test_the_store_is_a_setting_of_the_config(tracked):
+    (tracked.folder / "config.yaml").write_text(
+        "lr: 1\ncaption: a figure\nmlflow: {store: 'sqlite:///other.db'}\n"
+    )
+    (tracked.folder / "mlflow.db").rename(tracked.folder / "other.db")
+    tracked.snakemake()
+    assert not (tracked.folder / "mlflow.db").exists()
+    again = sync(tracked, "sync")
+    assert again.stdout.startswith("sqlite:///other.db: 0 written"), again
+
+
+def test_follow_brings_what_ends_until_it_is_interrupted(tracked):
+    tracked.snakemake("results/mini/annotations/msvd.parquet", MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    command = [sys.executable, "-m", "retake.tracking", "follow", "--every", "0.2"]
+    follow = subprocess.Popen(
+        command, cwd=tracked.folder, env=tracked.env(), stdout=subprocess.PIPE, text=True
+    )
+    assert "2 written" in follow.stdout.readline()
+    source = tracked.folder / "results/mini/records/make_release/msvd.jsonl"
+    (source.parent / "other.jsonl").write_text(
+        source.read_text().replace('"wildcards": {}', '"wildcards": {"seed": "7"}')
+    )
+    assert any("1 written" in follow.stdout.readline() for _ in range(100))
+    follow.send_signal(signal.SIGTERM)
+    assert follow.wait(timeout=30) == 0
+    follow.stdout.close()
+
+
+def test_the_ui_listens_on_this_machine_only(tracked, tmp_path):
+    """`mlflow` is replaced by a program that says how it was called."""
+    fake = tmp_path / "fake"
+    (fake / "mlflow").mkdir(parents=True)
+    (fake / "mlflow/__init__.py").write_text("")
+    (fake / "mlflow/__main__.py").write_text(
+        "import os, sys; print(sys.argv[1:], os.environ['MLFLOW_SERVER_ENABLE_JOB_EXECUTION'])"
+    )
+    paths = f"{fake}{os.pathsep}{tracked.folder}"
+    code = "from retake.tracking import __main__ as m; m.quietly = print; m.main(['ui', '--port', '5055'])"
+    done = tracked.run(sys.executable, "-c", code, PYTHONPATH=paths)
+    called = done.stdout.splitlines()[-1]
+    for word in (
+        "'ui'",
+        f"'sqlite:///{tracked.folder}/mlflow.db'",
+        "'--host', '127.0.0.1'",
+        "'--port', '5055'",
+        "'--workers', '1'",
+    ):
+        assert word in called
+    assert called.endswith("false")
