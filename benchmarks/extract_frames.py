@@ -3,10 +3,11 @@
     python benchmarks/extract_frames.py [FOLDER_OF_CLIPS] [--repetitions 9]
 
 Both read 16 frames a clip on one CPU, resize to 314x314 and cut 299x299 out of the middle with the same
-library (swscale, same flags); extract_frames also writes array, index and failures. They take turns, so that
-a busy machine slows both, and processor time is given beside the clock's. Printed: milliseconds a clip and
-the median over repetitions of the ratio. Target: at most 1.2. Without a folder, clips are made: 320x240, 30
-frames a second, 10 s, H.264 with B-frames.
+library (swscale, same flags); extract_frames also writes array, index and failures. They take turns.
+Printed: milliseconds a clip and the median over repetitions of the ratio, by the clock and in processor
+time. On a busy machine only the latter means anything: decord's reader has several threads, each of which
+gets a share of the CPU. Target: at most 1.2. Without a folder, clips are made: 320x240, 30 frames a second,
+10 s, H.264 with B-frames.
 """
 
 import argparse

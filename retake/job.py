@@ -6,8 +6,10 @@ this is imported by every job.
 """
 
 import hashlib
+import importlib.metadata
 import json
 import os
+import platform
 import random
 import resource
 import sys
@@ -69,6 +71,29 @@ class Job:
     def identity(self) -> dict[str, str]:
         """How a metrics file names the job's record."""
         return {"path": self.record_path, "digest": self.digest}
+
+    @property
+    def machine(self) -> dict[str, Any]:
+        """On what and with which packages this job runs."""
+        names = (
+            "snakemake",
+            "torch",
+            "torchvision",
+            "timm",
+            "accelerate",
+            "decord",
+            "av",
+            "numpy",
+            "pandas",
+            "pycocoevalcap",
+        )
+        packages = {name: importlib.metadata.version(name) for name in names}
+        return {
+            "commit": commit(),
+            "python": platform.python_version(),
+            "machine": platform.platform(),
+            "packages": packages,
+        }
 
 
 def _parsed(argv: list[str]) -> dict[str, Any]:
@@ -150,7 +175,7 @@ def _start(arguments: dict[str, Any]) -> tuple[Job, Path]:
     head = {"rule": rule, "wildcards": wildcards, "params": recipe, "inputs": read, "code": code}
     digest = digest_of({key: head[key] for key in DECIDES})
     results = Path(*record_path.parts[:2])
-    running = results / "running" / f"{digest}.jsonl" if LEADER else Path(os.devnull)
+    running = results / "running" / f"{digest}-{os.getpid()}.jsonl" if LEADER else Path(os.devnull)
     running.parent.mkdir(parents=True, exist_ok=True)
     for path in final.values():
         _part(path).parent.mkdir(parents=True, exist_ok=True)

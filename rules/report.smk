@@ -7,7 +7,7 @@ rule render_report:
         figures=every_figure,
         claims=rules.collect_claims.output.csv,
         metrics=lambda wildcards: PLAN.every_metrics_file(),
-        trainings=lambda wildcards: PLAN.every_training_record(),
+        records=lambda wildcards: PLAN.every_training_record(),
         failures=lambda wildcards: PLAN.every_failures_file(),
         recipes=lambda wildcards: PLAN.every_recipe_file(),
         script="scripts/render_report.py",
@@ -25,6 +25,6 @@ rule render_report:
         mem_mb=800,
     params:
         arguments=arguments,
-        recipe=lambda wildcards: as_json({"config": PLAN.config.model_dump(mode="json"), "results": PLAN.results}),
+        recipe=lambda wildcards: as_json(PLAN.report_job()),
     shell:
         "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"

@@ -12,8 +12,9 @@ with job() as j:
         figures=j.input["figures"],
         claims=j.input["claims"],
         metrics=j.input["metrics"],
-        trainings=j.input["trainings"],
-        failures=j.input["failures"],
-        recipes=j.input["recipes"],
+        records=j.input["records"],
+        costs=j.recipe["costs"],
+        provenance=j.machine,
+        methods=j.input["recipes"],
         out=j.output["page"],
     )

@@ -1,7 +1,8 @@
 """Batches from tables: which rows come when, and what a model is given of them.
 
 Letters  B examples, T frames, C channels or feature width, H W pixels, K classes.
-The order of a run is a function of (seed, epoch) and nothing else, so that a resumed run sees what it would have seen.
+The order of a run is a function of (seed, epoch) and nothing else: a resumed run sees what it would have
+seen.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +18,8 @@ from torch.nn.functional import interpolate
 from retake.data.array_index import Arrays
 
 COLUMNS = [
-    "item_id", "ref_id", "video_id", "start_s", "end_s", "text_in", "text_out", "options", "labels", "value", "weight",
+    "item_id", "ref_id", "video_id", "start_s", "end_s", "text_in", "text_out", "options", "labels", "value",
+    "weight",
 ]  # fmt: skip
 KINDS = ("frames", "features")
 ROWS = ("all", "one_per_item", "by_item")
@@ -84,9 +86,9 @@ def batch_of(
 ) -> dict[str, Any]:
     """What a model is given. `source` says kind and num_classes; `shape` is a BatchShape or None.
 
-    frames (B, 3, T, H, W) uint8 (`to_device` makes them float in [0, 1]) or features (B, T, C); keep (B, T) bool;
-    same_as (B,): the first row of the batch that shows the same; item_id, text_in, text_out: lists; labels (B, K) and
-    value (B,), where the table has them. Shorter videos are padded with zeros.
+    frames (B, 3, T, H, W) uint8 (`to_device` makes them float in [0, 1]) or features (B, T, C); keep (B, T);
+    same_as (B,): the first row of the batch that shows the same; item_id, text_in, text_out: lists; labels
+    (B, K) and value (B,), where the table has them. Shorter videos are padded with zeros.
     """
     first: dict[tuple, int] = {}
     same_as, clips = [], []
@@ -133,7 +135,9 @@ def _targets(rows: list[dict[str, Any]], num_classes: int | None) -> dict[str, t
 
 
 def _seen(clip: np.ndarray, kind: str, shape: Any, rng: np.random.Generator | None) -> np.ndarray:
-    """One video as the batch plan wants it: frames at a stride, scaled and cropped; random places need an rng."""
+    """One video as the batch plan wants it: frames at a stride, scaled and cropped; drawn where there is an
+    rng.
+    """
     if len(clip) == 0:
         raise ValueError("a segment holds no frame: the index or the segment's times are wrong")
     if shape is None:

@@ -1,7 +1,8 @@
 """Image networks of timm, applied to every frame of a clip.
 
 Letters  B items, C feature width, T frames, H W pixels.
-A trunk is a timm network without its classifier whose parameters keep timm's names, so that a published file fits it.
+A trunk is a timm network without its classifier whose parameters keep timm's names, so that a published
+file fits it.
 """
 
 from typing import Any
@@ -13,7 +14,8 @@ from retake.layers.shapes import expect
 
 
 def trunk(name: str, arguments: dict[str, Any], *, num_classes: int = 0) -> nn.Module:
-    """The timm network `name` with global average pooling; without a classifier unless `num_classes` is given.
+    """The timm network `name` with global average pooling; without a classifier unless `num_classes` is
+    given.
 
     `arguments` go to timm as they are. No weights are looked for: they come from a start of the stage.
     """
@@ -40,5 +42,7 @@ def over_frames(network: nn.Module, scale: PixelScale, frames: Tensor) -> Tensor
     """Features (B, T, C) of clips: frames (B, 3, T, H, W) in [0, 1], each seen alone by `network`."""
     sizes = expect(frames, "B 3 T H W")
     pixels = frames.transpose(1, 2).flatten(0, 1)  # (B*T, 3, H, W)
-    pixels = pixels.contiguous(memory_format=torch.channels_last)  # as frames lie on the disk; nearly twice as fast
+    pixels = pixels.contiguous(
+        memory_format=torch.channels_last
+    )  # as frames lie on the disk; nearly twice as fast
     return network(scale(pixels)).unflatten(0, (sizes["B"], sizes["T"]))  # (B, T, C)

@@ -154,7 +154,9 @@ class Listing:
         )
 
     def every_training_record(self) -> list[str]:
-        return [path.replace("checkpoint.safetensors", "record.jsonl") for path in self.every_checkpoint()]
+        trained = [path.replace("checkpoint.safetensors", "record.jsonl") for path in self.every_checkpoint()]
+        first = self.weights if self.scale == "mini" else {}
+        return [f"{self.results}/records/pretrain_weights/{name}.jsonl" for name in first] + trained
 
     def every_prediction(self) -> list[str]:
         return unique(self.predictions(run, row.protocol, row.split) for run, row in self.every_run())

@@ -17,6 +17,7 @@ class Reporting:
     if TYPE_CHECKING:
         config: Config
         scale: str
+        results: str
         recipes: dict[str, Recipe]
         recipe_files: dict[str, Path]
         chosen: dict[str, list[str]]
@@ -120,6 +121,10 @@ class Reporting:
             "inputs": inputs,
             "recipe": {"method": method, "figure": figure, "spec": spec.model_dump(mode="json")},
         }
+
+    def report_job(self) -> Job:
+        config = self.config.model_dump(mode="json")
+        return {"config": config, "results": self.results, "costs": f"{self.results}/costs"}
 
     def claims_of(self, method: str) -> str | None:
         file = self.recipe_files[method].parent / "claims.csv"

@@ -17,7 +17,9 @@ from retake.training.settings import BANK, filled
 
 
 def load_weights(weights_module: str, weights: Path, config: Path) -> torch.nn.Module:
-    """The network of a weights folder, in evaluation mode: built from its config, filled strictly from its tensors."""
+    """The network of a weights folder, in evaluation mode: built from its config, filled strictly from its
+    tensors.
+    """
     model = import_module(weights_module).from_config(json.loads(Path(config).read_text(encoding="utf-8")))
     checkpoint.start_from(model, [{"checkpoint": weights, "into": "network.", "leave_out": []}], [])
     return model.eval()
@@ -51,9 +53,7 @@ def extract_bank(
     )
     at_once = recipe["at_once"]
     for begin in tqdm(range(0, len(frames), at_once), unit_scale=at_once, unit="frame"):
-        part = torch.from_numpy(np.array(frames[begin : begin + at_once])).to(
-            device
-        )  # (N, H, W, 3)
+        part = torch.from_numpy(np.array(frames[begin : begin + at_once])).to(device)  # (N, H, W, 3)
         pixels = part.permute(3, 0, 1, 2).unsqueeze(0).float() / 255  # (1, 3, N, H, W)
         with autocast(device, recipe["precision"]):
             features[begin : begin + at_once] = model.features(pixels)[0].float().cpu().numpy()

@@ -9,7 +9,9 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class BatchShape:
-    """The examples of one optimiser step and how they are seen; None leaves a thing as it lies on the disk."""
+    """The examples of one optimiser step and how they are seen; None leaves a thing as it lies on the
+    disk.
+    """
 
     items: int  # examples of the step, over all processes and accumulated mini-batches
     at_once: int  # examples of one mini-batch on one device

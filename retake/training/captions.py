@@ -1,4 +1,6 @@
-"""Captions of videos that nothing was trained on: a prediction table, written for people (JSON lines and CSV)."""
+"""Captions of videos that nothing was trained on: a prediction table, written for people (JSON lines and
+CSV).
+"""
 
 import csv
 import json

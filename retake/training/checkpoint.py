@@ -1,6 +1,7 @@
 """Checkpoints: safetensors with what it takes to build the model again; read strictly.
 
-Header "retake": JSON {"sizes", "prepared", "recipe_sha256", "aliases"}; aliases are names that share a tensor.
+Header "retake": JSON {"sizes", "prepared", "recipe_sha256", "aliases"}; aliases are names that share a
+tensor.
 """
 
 import hashlib
@@ -38,7 +39,9 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and header ({} for a file of others). Raises ValueError, with the path, if it is no safetensors file."""
+    """Tensors and header ({} for a file of others). Raises ValueError, with the path, if it is no
+    safetensors file.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
@@ -78,7 +81,9 @@ def save(
 
 
 def load(model_module: str, path: Path) -> nn.Module:
-    """The model of a checkpoint, in evaluation mode. Raises ValueError on a file that does not fit to the name."""
+    """The model of a checkpoint, in evaluation mode. Raises ValueError on a file that does not fit to the
+    name.
+    """
     tensors, header = read_tensors(path)
     if "sizes" not in header:
         raise ValueError(f"{path}: no checkpoint of ours: its header names no sizes")
@@ -90,8 +95,9 @@ def load(model_module: str, path: Path) -> nn.Module:
 def start_from(model: nn.Module, starts: list[dict[str, Any]], fresh: list[str]) -> None:
     """Fill `model` from files: each {"checkpoint", "into": prefix, "leave_out": patterns}.
 
-    Together with the `fresh` patterns, which keep their random values, they must give every tensor exactly once.
-    Raises ValueError that names what is missing, unknown, of another shape, given twice, or a pattern without a match.
+    Together with the `fresh` patterns, which keep their random values, they must give every tensor exactly
+    once. Raises ValueError that names what is missing, unknown, of another shape, given twice, or a pattern
+    without a match.
     """
     given: dict[str, Tensor] = {}
     for start in starts:

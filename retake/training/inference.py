@@ -64,8 +64,9 @@ def asked(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def permuted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The blind control: every item sees another video, the same one whatever the seed; no video stays.
 
-    Videos are put in the order of their names' digests, and each takes the place of the one before. Raises ValueError
-    if there is one video only, or a row that is a part of its video: its times would not fit another.
+    Videos are put in the order of their names' digests, and each takes the place of the one before. Raises
+    ValueError if there is one video only, or a row that is a part of its video: its times would not fit
+    another.
     """
     videos = sorted({row["video_id"] for row in rows}, key=lambda v: hashlib.sha256(v.encode()).hexdigest())
     if len(videos) < 2:
@@ -79,7 +80,9 @@ def permuted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def reduced(table: pd.DataFrame, task: str, how: str | None) -> pd.DataFrame:
-    """One row an item: `scores` of its rows joined by mean, max, lse (log-sum-exp) or prob_mean (mean of softmaxes)."""
+    """One row an item: `scores` of its rows joined by mean, max, lse (log-sum-exp) or prob_mean (mean of
+    softmaxes).
+    """
     if how is None or not table["item_id"].duplicated().any():
         return table
     if "scores" not in table:
@@ -114,8 +117,8 @@ COMBINERS = {"weighted_mean": weighted_mean, "sum": weighted_sum}
 def fuse_predictions(*, parts: dict[str, float], task: str, combiner: str, out: Path) -> None:
     """Join the `scores` of several tables by item: parts is path -> weight.
 
-    combiner  weighted_mean, sum, or "module:function" of a method, called as (scores (parts, items, K), weights).
-    Raises ValueError if a table lacks an item that another has.
+    combiner  weighted_mean, sum, or "module:function" of a method, called as (scores (parts, items, K),
+    weights). Raises ValueError if a table lacks an item that another has.
     """
     tables = {path: pd.read_parquet(path).set_index("item_id") for path in parts}
     every = sorted(set().union(*(set(t.index) for t in tables.values())))

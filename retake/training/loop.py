@@ -1,9 +1,11 @@
-"""The only training loop. What differs between methods enters as data, through the model, or through the batch plan.
+"""The only training loop. What differs between methods enters as data, through the model, or through the
+batch plan.
 
-A model gives `losses(batch)`: sums over the batch's examples, `total` the one that is minimised, and `count`, the number
-of units they are divided by. The loop adds gradients up over mini-batches and processes and divides by the count of them
-all, so that a step does not depend on how its examples were cut up. A model may have `on_shape(shape)`, called before a
-step, and `before_evaluation(loader)`, where loader() gives training batches.
+A model gives `losses(batch)`: sums over the batch's examples, `total` the one that is minimised, and
+`count`, the number of units they are divided by. The loop adds gradients up over mini-batches and processes
+and divides by the count of them all, so that a step does not depend on how its examples were cut up. A
+model may have `on_shape(shape)`, called before a step, and `before_evaluation(loader)`, where loader()
+gives training batches.
 """
 
 import math
@@ -42,8 +44,9 @@ def train_stage(
     """Train one stage and write its checkpoint to `out`.
 
     recipe   the stage's JSON (settings.py has every key)       metric   called with (name, value, step)
-    scratch  folder of the resume state: found there, training goes on from it; the caller removes it on success
-    Raises ValueError on a recipe that does not fit the model or the data, FloatingPointError on a loss that is no number.
+    scratch  folder of the resume state: found there, training goes on from it; the caller removes it on
+    success Raises ValueError on a recipe that does not fit the model or the data, FloatingPointError on a
+    loss that is no number.
     """
     stage = StageRun(model_module, checked_stage(recipe), seed, metric, scratch)
     stage.train()
@@ -53,7 +56,9 @@ def train_stage(
 def prepared_for(
     module: Any, sizes: dict[str, Any], starts: list[dict[str, Any]], rows: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """What a model is built from beside its sizes: taken over from a start, else made from the training rows."""
+    """What a model is built from beside its sizes: taken over from a start, else made from the training
+    rows.
+    """
     prepared: dict[str, Any] = {}
     for start in starts:
         for key, value in checkpoint.read_header(Path(start["checkpoint"])).get("prepared", {}).items():
@@ -137,7 +142,9 @@ class StageRun:
         return self.progress.step >= self.total or (patience is not None and self.progress.waited >= patience)
 
     def train(self) -> None:
-        """Steps until the length or the patience ends; then the best weights, where a monitor chooses them."""
+        """Steps until the length or the patience ends; then the best weights, where a monitor chooses
+        them.
+        """
         at = self.progress
         with tqdm(
             total=self.total, initial=at.step, unit="step", disable=not self.accelerator.is_main_process
@@ -221,7 +228,9 @@ class StageRun:
         return {name: value / count for name, value in values.items()}
 
     def _gather_gradients(self) -> None:
-        """Sum over processes. Losses are sums, so gradients add up; averaging wrappers would not know the counts."""
+        """Sum over processes. Losses are sums, so gradients add up; averaging wrappers would not know the
+        counts.
+        """
         if self.accelerator.num_processes == 1:
             return
         for parameter in self.trained:
@@ -321,7 +330,9 @@ class StageRun:
         return dict(sorted(pairs)), references
 
     def _training_batches(self) -> Iterator[dict[str, Any]]:
-        """Batches of the present epoch from its begin, on the device: for statistics that are gathered anew."""
+        """Batches of the present epoch from its begin, on the device: for statistics that are gathered
+        anew.
+        """
         epoch = self.progress.epoch
         groups = list(epoch_groups(self.sources, self.plan.shapes(epoch), seed=self.seed, epoch=epoch))
         for batch, _ in self._batches(epoch, groups, 0):

@@ -1,4 +1,6 @@
-"""Optimisers by name with parameter groups by pattern, gradient clipping, and the learning rate over steps."""
+"""Optimisers by name with parameter groups by pattern, gradient clipping, and the learning rate over
+steps.
+"""
 
 import math
 from typing import Any
@@ -12,8 +14,8 @@ from retake.training.stages import matching
 def optimiser_of(model: nn.Module, settings: dict[str, Any]) -> torch.optim.Optimizer:
     """settings: name, groups [{match, lr, weight_decay}], and what the named one takes.
 
-    The first group that matches a parameter has it. Raises ValueError if a group matches no trained parameter, or a
-    trained parameter is in no group.
+    The first group that matches a parameter has it. Raises ValueError if a group matches no trained
+    parameter, or a trained parameter is in no group.
     """
     left = {name: p for name, p in model.named_parameters() if p.requires_grad}
     groups = []
@@ -41,7 +43,9 @@ def optimiser_of(model: nn.Module, settings: dict[str, Any]) -> torch.optim.Opti
 
 
 def clip(parameters: list[nn.Parameter], limit: dict[str, float] | None) -> None:
-    """Gradients into [-value, value], element by element, or scaled to a norm of at most `norm`; None does nothing."""
+    """Gradients into [-value, value], element by element, or scaled to a norm of at most `norm`; None does
+    nothing.
+    """
     if not limit:
         return
     kind = [k for k in ("value", "norm") if limit.get(k) is not None]
@@ -56,7 +60,8 @@ def clip(parameters: list[nn.Parameter], limit: dict[str, float] | None) -> None
 def rate_at(step: int, total: int, schedule: dict[str, Any]) -> float:
     """Share of the base rate at optimiser step `step` (from 0) of `total`.
 
-    A linear warm-up reaches the base rate after `warmup_steps`; then constant, cosine or linear down to `floor`.
+    A linear warm-up reaches the base rate after `warmup_steps`; then constant, cosine or linear down to
+    `floor`.
     """
     warmup, floor = schedule["warmup_steps"], schedule["floor"]
     if step < warmup:

@@ -1,4 +1,6 @@
-"""What mini scale puts in the place of published weights: a small network trained here, in the published file's layout."""
+"""What mini scale puts in the place of published weights: a small network trained here, in the published
+file's layout.
+"""
 
 import json
 from collections.abc import Callable
@@ -15,10 +17,11 @@ def pretrain_weights(
     *, weights_module: str, recipe: dict[str, Any], seed: int, out: Path, config: Path,
     metric: Callable[[str, float, int], None], scratch: Path,
 ) -> None:  # fmt: skip
-    """Train the network of retake/weights/<name>/model.py and write `out` (model.safetensors) and `config` (JSON).
+    """Train the network of retake/weights/<name>/model.py and write `out` (model.safetensors) and `config`
+    (JSON).
 
-    recipe is a stage's JSON, as of train_stage. The two files have the names and keys that the published ones have, so
-    that one reader reads both.
+    recipe is a stage's JSON, as of train_stage. The two files have the names and keys that the published
+    ones have, so that one reader reads both.
     """
     stage = StageRun(weights_module, checked_stage(recipe), seed, metric, scratch)
     stage.train()

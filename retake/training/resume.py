@@ -1,7 +1,8 @@
 """Where a stage stands, written now and then so that a killed job goes on in the middle.
 
-One safetensors file, replaced atomically: tensors of the model, the best model and the optimiser; the rest is JSON in
-its header. Random numbers need no state: they are seeded anew at every step from (seed, step, process).
+One safetensors file, replaced atomically: tensors of the model, the best model and the optimiser; the rest
+is JSON in its header. Random numbers need no state: they are seeded anew at every step from (seed, step,
+process).
 """
 
 import random
@@ -58,7 +59,7 @@ class ResumeState:
         parts: dict[str, dict[str, Tensor]],
         optimiser: torch.optim.Optimizer,
         extra: Any,
-    ) -> None:  # noqa: E501
+    ) -> None:
         """parts: "model" and "best" -> tensors by name; extra: JSON of the loss scaler."""
         tensors = {f"{part}/{name}": t for part, named in parts.items() for name, t in named.items()}
         plain: dict[str, dict[str, Any]] = {}

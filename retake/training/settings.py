@@ -1,4 +1,6 @@
-"""The JSON that a training job reads: every key that may stand in it, and what holds where one is left out."""
+"""The JSON that a training job reads: every key that may stand in it, and what holds where one is left
+out.
+"""
 
 from typing import Any
 

@@ -35,7 +35,9 @@ SCORES = {"cider": cider, "top1": top1}
 
 
 def scores_of(monitor: str | None) -> dict[str, Any]:
-    """The scores that a monitor asks for: {} where it is a loss. Raises ValueError on one that cannot be had here."""
+    """The scores that a monitor asks for: {} where it is a loss. Raises ValueError on one that cannot be
+    had here.
+    """
     name = (monitor or "").removeprefix("val/")
     if name in METRICS and name not in SCORES:
         raise ValueError(

@@ -1,7 +1,7 @@
 """What any method owes the pipeline. A new folder under methods/ is tested here without being named.
 
-Batches are made by the project's own loader from a small table of the method's task, models are saved and loaded by the
-project's own checkpoints, and stages are built from the recipe at mini scale.
+Batches are made by the project's own loader from a small table of the method's task, models are saved and
+loaded by the project's own checkpoints, and stages are built from the recipe at mini scale.
 """
 
 import csv

@@ -1,4 +1,5 @@
-"""Write the golden loss curve of a method: ten steps of each stage at mini sizes, on two clips and a fixed seed.
+"""Write the golden loss curve of a method: ten steps of each stage at mini sizes, on two clips and a fixed
+seed.
 
 python -m tests.golden.write METHOD     writes tests/golden/METHOD.csv
 Write it again only where a change is meant to change what is learnt.

@@ -1,7 +1,7 @@
 """Beam search as in the Theano ancestor of the paper's decoder: costs without length normalisation.
 
-A hypothesis' score is the sum of its words' log-probabilities. One that ends takes its place in the beam with it, so the
-live beam shrinks; the best score of all wins, unfinished ones at the length limit included.
+A hypothesis' score is the sum of its words' log-probabilities. One that ends takes its place in the beam
+with it, so the live beam shrinks; the best score of all wins, unfinished ones at the length limit included.
 """
 
 import torch
@@ -56,8 +56,10 @@ class _Beams:
         self.ended: list[tuple[float, tuple[int, ...]] | None] = [None] * num
 
     def grow(self, scores: Tensor) -> tuple[Tensor, Tensor]:
-        """Take scores (B, K, V) of next words; returns the parents (B, K) and words (B, K) of the new beam."""
-        num, beam, width = scores.shape
+        """Take scores (B, K, V) of next words; returns the parents (B, K) and words (B, K) of the new
+        beam.
+        """
+        _, beam, width = scores.shape
         total = (self.scores.unsqueeze(2) + scores).flatten(1)  # (B, K*V)
         best, places = total.topk(beam, dim=1)
         parents, words = places // width, places % width

@@ -1,6 +1,7 @@
 """The SA-LSTM decoder: attend to frames, read the previous word, predict the next one.
 
-Letters  B captions, T frames, C feature width, L words, E embedding, H hidden, A attention width, V vocabulary.
+Letters  B captions, T frames, C feature width, L words, E embedding, H hidden, A attention width, V
+vocabulary.
 Source   sec. 3.2; eqs. (3)-(17). Equation numbers stand at the lines.
 Ours     dropout (the paper names none: its place is that of the Theano ancestor) and word dropout.
 """
@@ -68,7 +69,9 @@ class Decoder(nn.Module):
         self.predict_word = nn.Linear(embedding, vocabulary)  # W_p, b_p of eq. (15)
 
     def look(self, features: Tensor, keep: Tensor) -> Video:
-        """features (B, T, C), keep (B, T). Raises ValueError if a video keeps no frame: its mean would be 0/0."""
+        """features (B, T, C), keep (B, T). Raises ValueError if a video keeps no frame: its mean would be
+        0/0.
+        """
         sizes = expect(features, "B T C", C=self.feature_width)
         expect(keep, "B T", B=sizes["B"], T=sizes["T"])
         if not bool(keep.any(dim=1).all()):

@@ -1,8 +1,10 @@
 """EtENet: a video captioner whose frame encoder and caption decoder can be trained as one network.
 
 Letters  B captions, T frames, C feature width, L words, V vocabulary, H W pixels.
-Source   sec. 3; eq. (1) is the encoder, eqs. (18)-(20) the loss; the decoder is in decoder.py, the search in beam.py.
-Ours     the loss is summed per caption and divided by the number of captions of the whole effective batch (README.md).
+Source   sec. 3; eq. (1) is the encoder, eqs. (18)-(20) the loss; the decoder is in decoder.py, the search
+in beam.py.
+Ours     the loss is summed per caption and divided by the number of captions of the whole effective batch
+(README.md).
 """
 
 from typing import Any
@@ -41,7 +43,9 @@ class EtENet(nn.Module):
         self.decoder = Decoder(vocabulary=len(vocabulary), feature_width=feature_width, **decoder)
 
     def features(self, batch: dict[str, Any]) -> Tensor:
-        """(B, T, C). Raises ValueError if the batch holds frames and the model no encoder, or the other way."""
+        """(B, T, C). Raises ValueError if the batch holds frames and the model no encoder, or the other
+        way.
+        """
         key = "features" if self.encoder is None else "frames"
         if key not in batch:
             raise ValueError(
@@ -104,7 +108,9 @@ def build(
     dropout: float, word_dropout: float, dsa_weight: float, dsa_divisor: str, min_count: int,
     max_words: int | None, vocabulary: list[str],
 ) -> EtENet:  # fmt: skip
-    """The one name the rest of the project imports from here. min_count and max_words bound the vocabulary (prepare)."""
+    """The one name the rest of the project imports from here. min_count and max_words bound the vocabulary
+    (prepare).
+    """
     if max_words is not None and len(vocabulary) > max_words + len(SPECIALS):
         raise ValueError(
             f"the vocabulary has {len(vocabulary) - len(SPECIALS)} words, max_words is {max_words}"

@@ -1,4 +1,6 @@
-"""Captions to word numbers and back (sec. 4.2 of the paper: lower case, Treebank tokens, no bare punctuation)."""
+"""Captions to word numbers and back (sec. 4.2 of the paper: lower case, Treebank tokens, no bare
+punctuation).
+"""
 
 import string
 import unicodedata
@@ -30,8 +32,8 @@ def tokens_of(caption: str) -> tuple[str, ...]:
 def vocabulary_of(captions: Iterable[str], *, min_count: int, max_words: int | None) -> list[str]:
     """The special words, then words by falling count and, within a count, in alphabetical order.
 
-    min_count   a rarer word is left out     max_words   room for words beside the special ones; None: no limit
-    Raises ValueError if no word is left.
+    min_count   a rarer word is left out     max_words   room for words beside the special ones; None: no
+    limit Raises ValueError if no word is left.
     """
     counts = Counter(word for caption in captions for word in tokens_of(caption))
     words = sorted((w for w, n in counts.items() if n >= min_count), key=lambda w: (-counts[w], w))

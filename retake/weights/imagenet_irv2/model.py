@@ -1,8 +1,10 @@
-"""An image classifier whose trunk gives frame features: Inception-ResNet-v2 as published, a small network at mini scale.
+"""An image classifier whose trunk gives frame features: Inception-ResNet-v2 as published, a small network
+at mini scale.
 
 Letters  B items, C feature width, T frames, K classes, H W pixels.
-Files    those of timm's hub: config.json (architecture, num_classes, model_args, pretrained_cfg with mean and std) and
-         model.safetensors with timm's names. Ours are written in that layout, so that both are read by `from_config`.
+Files    those of timm's hub: config.json (architecture, num_classes, model_args, pretrained_cfg with mean
+         and std) and model.safetensors with timm's names. Ours are written in that layout, so that both are
+         read by `from_config`.
 """
 
 from typing import Any
@@ -36,7 +38,9 @@ class ImageClassifier(nn.Module):
         return over_frames(self.network, self.scale, batch["frames"]).mean(dim=1)  # (B, K)
 
     def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
-        """Sums over pictures; `count` pictures. Raises ValueError on a picture that has not exactly one label."""
+        """Sums over pictures; `count` pictures. Raises ValueError on a picture that has not exactly one
+        label.
+        """
         labels = batch["labels"]
         if not bool((labels.sum(dim=1) == 1).all()):
             raise ValueError("every picture needs exactly one label")

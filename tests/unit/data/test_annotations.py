@@ -45,6 +45,7 @@ def test_the_same_files_give_the_same_bytes(msvd, tmp_path):
 def test_columns_have_their_types_on_disk_also_when_all_null(tmp_path):
     write_table(caption_table("own", [("test", "a", None, None)]), tmp_path / "out.parquet")
     assert pq.read_schema(tmp_path / "out.parquet") == SCHEMA
+    assert pq.read_schema(tmp_path / "out.parquet").metadata is None
 
 
 def test_lists_come_back_as_they_were(tmp_path):

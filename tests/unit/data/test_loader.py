@@ -45,7 +45,7 @@ def test_rows_of_other_splits_and_of_lost_videos_are_left_out(tmp_path):
 
 
 def test_a_split_without_a_row_and_an_index_without_a_video_are_named(tmp_path):
-    with pytest.raises(ValueError, match="t.parquet: no row of split 'val'"):
+    with pytest.raises(ValueError, match=r"t\.parquet: no row of split 'val'"):
         source(tmp_path, split="val")
     with pytest.raises(ValueError, match="found 'pixels'"):
         source(tmp_path, lengths=(1,)).__class__({"kind": "pixels"})

@@ -67,8 +67,9 @@ def test_captions_keep_commas_quotes_newlines_and_bars(root):
 
 
 def test_a_letter_written_in_two_parts_is_the_same_letter(root):
-    table(root, "video,split,caption\ne\u0301,test,x\n")
-    assert found(root)[0][1] == "é.webm"
+    (root / "videos" / "o\u0301.mp4").write_bytes(b"")
+    table(root, "video,split,caption\ne\u0301,test,x\n\u00f3,test,y\n")
+    assert [video for _, video, _ in found(root)] == ["\u00e9.webm", "o\u0301.mp4"]
 
 
 def test_an_exact_name_wins_over_a_shortened_one(root):

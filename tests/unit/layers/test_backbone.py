@@ -41,8 +41,10 @@ def test_frames_without_a_place_for_time_are_refused():
 def test_a_model_that_reads_features_imports_no_image_library():
     code = (
         "import sys, retake.methods.etenet.model as m; "
-        "m.build(encoder=None, feature_width=4, embedding=4, hidden=4, attention=4, dropout=0.0, word_dropout=0.0,"
-        "dsa_weight=1.0, dsa_divisor='frames', min_count=1, max_words=None, vocabulary=['<eos>','<unk>','<sos>','a']);"
+        "m.build(encoder=None, feature_width=4, embedding=4, hidden=4, attention=4, dropout=0.0,"
+        "word_dropout=0.0,"
+        "dsa_weight=1.0, dsa_divisor='frames', min_count=1, max_words=None,"
+        "vocabulary=['<eos>', '<unk>', '<sos>', 'a']);"
         "print(sorted({'timm', 'torchvision', 'transformers', 'accelerate'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

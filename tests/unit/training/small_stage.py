@@ -25,7 +25,8 @@ def write_index(folder: Path, arrays: dict[str, np.ndarray], name: str = "featur
     rows, at = [], 0
     for video, array in arrays.items():
         rows.append({
-            "video_id": video, "start_s": 0.0, "end_s": None, "array": name, "row": at, "num_rows": len(array),
+            "video_id": video, "start_s": 0.0, "end_s": None, "array": name, "row": at,
+            "num_rows": len(array),
             "times_s": [0.1 * i for i in range(len(array))], "duration_s": 0.1 * len(array), "fps": 10.0,
             "width": 8, "height": 8,
         })  # fmt: skip
@@ -68,7 +69,8 @@ def caption_features(rows: list[dict[str, Any]], *, width: int = 6, seed: int = 
 def model_sizes(**changes: Any) -> dict[str, Any]:
     sizes = {
         "encoder": None, "feature_width": 6, "embedding": 8, "hidden": 12, "attention": 5, "dropout": 0.0,
-        "word_dropout": 0.0, "dsa_weight": 0.70602, "dsa_divisor": "frames", "min_count": 1, "max_words": None,
+        "word_dropout": 0.0, "dsa_weight": 0.70602, "dsa_divisor": "frames", "min_count": 1,
+        "max_words": None,
     }  # fmt: skip
     return sizes | changes
 

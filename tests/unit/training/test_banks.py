@@ -51,11 +51,13 @@ def weights(tmp_path_factory):
     data = pictures(folder)
     recipe = stage(
         data, task="classify", model=small_encoder() | {"num_classes": 2}, trainable=["*"],
-        validation={"data": data | {"split": "val"}}, length={"epochs": 12}, batch={"effective": 8, "at_once": 8},
+        validation={"data": data | {"split": "val"}}, length={"epochs": 12},
+        batch={"effective": 8, "at_once": 8},
     )  # fmt: skip
     metrics = Metrics()
     pretrain_weights(
-        weights_module=WEIGHTS, recipe=recipe, seed=1, out=folder / "model.safetensors", config=folder / "config.json",
+        weights_module=WEIGHTS, recipe=recipe, seed=1, out=folder / "model.safetensors",
+        config=folder / "config.json",
         metric=metrics, scratch=folder / "scratch",
     )  # fmt: skip
     return folder, metrics
@@ -75,7 +77,8 @@ def clips(tmp_path):
 
 def bank(weights, index, out, **recipe):
     extract_bank(
-        weights_module=WEIGHTS, recipe=recipe, weights=weights / "model.safetensors", config=weights / "config.json",
+        weights_module=WEIGHTS, recipe=recipe, weights=weights / "model.safetensors",
+        config=weights / "config.json",
         index=index, array_out=out / "features.npy", index_out=out / "index.parquet",
     )  # fmt: skip
     return Arrays(out / "index.parquet")

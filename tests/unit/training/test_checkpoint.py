@@ -119,7 +119,7 @@ def test_the_same_weights_are_the_same_bytes(tmp_path):
 
 def test_a_foreign_or_broken_file_is_named(tmp_path):
     save_file({"x": torch.zeros(1)}, tmp_path / "foreign.safetensors")
-    with pytest.raises(ValueError, match="foreign.safetensors: no checkpoint of ours"):
+    with pytest.raises(ValueError, match=r"foreign\.safetensors: no checkpoint of ours"):
         checkpoint.load(ETENET, tmp_path / "foreign.safetensors")
     (tmp_path / "broken").write_bytes(b"not tensors")
     with pytest.raises(ValueError, match="broken: cannot be read as safetensors"):

@@ -26,8 +26,8 @@ def metric(name, value, step):
         os.kill(os.getpid(), signal.SIGKILL)
 
 place = json.loads(sys.argv[1])
-train_stage(model_module=place["module"], recipe=place["recipe"], seed=1, out=Path(place["out"]), metric=metric,
-            scratch=Path(place["scratch"]))
+train_stage(model_module=place["module"], recipe=place["recipe"], seed=1, out=Path(place["out"]),
+            metric=metric, scratch=Path(place["scratch"]))
 """
 
 

@@ -14,7 +14,7 @@ from retake.miniworld import Clip, World, boxes, render, write_jpeg
 from retake.miniworld.lexicon import ACTORS, COLOURS, OBJECTS, PLACES
 
 SPLITS = ("train", "val")
-OPTIONS = {"size_px": [72, 72], "marks": 0.3, "colours": 5}  # colours: how many each kind of actor has
+OPTIONS = {"size_px": [72, 72], "marks": 0.3, "colours": 2}  # colours: how many each kind of actor has
 FOLDER = "ILSVRC/Data/CLS-LOC"
 Subject = dict[str, str]
 

@@ -15,12 +15,13 @@ C = 4
 
 @pytest.fixture
 def decoder():
-    torch.manual_seed(3)
+    torch.manual_seed(2)
     decoder = Decoder(
         vocabulary=6, feature_width=C, embedding=4, hidden=5, attention=3, dropout=0.0, word_dropout=0.0
     )
     for parameter in decoder.parameters():
-        parameter.data *= 4  # sharp enough that greedy and best differ
+        parameter.data *= 2  # sharp enough that greedy and best differ
+    decoder.predict_word.bias.data[EOS] -= 3  # and captions of more than a word or two
     return decoder.eval()
 
 
@@ -41,6 +42,13 @@ def every_caption(max_len):
     for length in range(max_len):
         yield from ([*words, EOS] for words in product(WORDS, repeat=length))
     yield from (list(words) for words in product(WORDS, repeat=max_len))
+
+
+@torch.no_grad()
+def test_the_cases_are_hard_enough_that_greedy_is_not_best_and_beams_cross(decoder, videos):
+    best, greedy = (search(decoder, *videos, beam=beam, max_len=4) for beam in (200, 1))
+    assert any(b[0] != g[0] for b, g in zip(best, greedy, strict=True))
+    assert max(len(words) for words, _ in best) > 2
 
 
 @torch.no_grad()
