@@ -156,14 +156,15 @@ class Plan(Reporting, Listing):
         return self.cards[dataset].release or dataset
 
     def shards(self, release: str) -> list[str]:
-        return shard_names(self.cards[release].shards[self.scale])
+        grown = max(1, round(self.config.mini_size)) if release in self.made else 1
+        return shard_names(self.cards[release].shards[self.scale] * grown)
 
     def splits(self, dataset: str) -> dict[str, int]:
         """Items that each split has at this scale, by the card; empty where the card does not say."""
         card = self.cards[dataset]
         if self.scale == "paper" or not card.mini.splits:
             return dict(card.splits)
-        return {name: max(4, round(n * self.config.shrink)) for name, n in card.mini.splits.items()}
+        return {name: max(4, round(n * self.config.mini_size)) for name, n in card.mini.splits.items()}
 
     @cached_property
     def views(self) -> dict[str, Job]:
@@ -273,7 +274,7 @@ class Plan(Reporting, Listing):
             "root": self.root(release),
             "splits": self.splits(release),
             "options": options,
-            "num_shards": card.shards[self.scale],
+            "num_shards": len(self.shards(release)),
         }
 
     def check_mini_options(self) -> None:
@@ -327,7 +328,7 @@ class Plan(Reporting, Listing):
         from retake.data.release import refresh
 
         for release in self.releases:
-            refresh(release=release, results=Path(self.results))
+            refresh(release=release, results=Path(self.results), num_shards=len(self.shards(release)))
 
     def annotations_job(self, dataset: str) -> Job:
         card = self.cards[dataset]

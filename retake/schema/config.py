@@ -43,7 +43,7 @@ class Config(Strict):
     folders: dict[str, str] = {}  # release, or weights/<name> -> a folder that you have
     own: Own | None = None
     mini_world: dict[str, float | int | str] = {}  # laid over every mini release's options
-    shrink: float = Field(1.0, gt=0, le=1)  # share of every mini split that is made
+    mini_size: float = Field(1.0, gt=0)  # how many times a mini split's own size is made; shards grow with it
     max_steps: PositiveInt | None = None  # optimiser steps a stage at most: to try a recipe out
     devices: PositiveInt = 1  # GPUs of one training at paper scale
     mlflow: Tracking = Tracking()

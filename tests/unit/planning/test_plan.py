@@ -213,11 +213,13 @@ def test_a_table_of_its_own_seeds_asks_for_no_others(project):
     assert paths == ["results/mini/metrics/pulse/wide/clips/seed7/beam5/test.json"]
 
 
-def test_shrinking_shrinks_every_split_but_leaves_some(project):
-    project.config["shrink"] = 0.1
+def test_the_mini_size_scales_every_split_but_leaves_some(project):
+    project.config["mini_size"] = 0.1
     assert project.plan().splits("clips") == {"train": 4, "test": 4}
-    project.config["shrink"] = 0.5
-    assert project.plan().splits("clips") == {"train": 20, "test": 10}
+    assert len(project.plan().shards("clips")) == 2
+    project.config["mini_size"] = 10
+    assert project.plan().splits("clips") == {"train": 400, "test": 200}
+    assert len(project.plan().shards("clips")) == 20
 
 
 def test_views_of_one_name_must_agree(project):
