@@ -19,7 +19,9 @@ TARGETS = ["annotations", "media", "features"]
 def built(folder: Path, times: float) -> dict[str, list[float]]:
     """rule -> peak memory in MB of each of its jobs, of a build in a copy of the project."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], capture_output=True, check=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        capture_output=True,
+        check=True,
     )
     for name in filter(None, listed.stdout.decode().split("\0")):
         if Path(name).is_file():

@@ -11,16 +11,14 @@ from typing import Any
 
 from retake.planning.code import modules_in, reached
 from retake.planning.listing import Listing
+from retake.planning.machines import Machines
 from retake.planning.recipes import (
-    HERE,
-    fields_of,
     folders_with,
-    literal_of,
     load_recipe,
-    overlaid,
     stages_of,
     variant_of,
 )
+from retake.planning.releases import Releases
 from retake.planning.reporting import Reporting
 from retake.planning.training import Trainings
 from retake.schema.card import Card, WeightsCard, read_card, read_weights_card
@@ -38,7 +36,7 @@ def one_of(names: Any) -> str:
     return "|".join(sorted(names)) or "(?!)"
 
 
-class Plan(Reporting, Listing):
+class Plan(Releases, Machines, Reporting, Listing):
     """The runs that a config asks for, and what each of them reads."""
 
     def __init__(self, config: dict[str, Any], file: str = "config.yaml"):
@@ -199,37 +197,6 @@ class Plan(Reporting, Listing):
                     )
         return found
 
-    # --- machines ------------------------------------------------------------------------------------------
-
-    @property
-    def published(self) -> list[str]:
-        """Foundations that are fetched."""
-        return list(self.weights) if self.scale == "paper" else []
-
-    @property
-    def pretrained(self) -> list[str]:
-        """Foundations that the graph trains itself."""
-        return list(self.weights) if self.scale == "mini" else []
-
-    @property
-    def gpu(self) -> int:
-        """GPUs that a job of a network asks for; at mini scale none, else all would queue behind one."""
-        return self.config.devices if self.scale == "paper" else 0
-
-    @property
-    def threads(self) -> int:
-        """Threads of a training; one at mini scale, since a second one changes the last bits."""
-        return 8 if self.scale == "paper" else 1
-
-    @property
-    def training_mb(self) -> int:
-        return 1400 if self.scale == "mini" else 32_000
-
-    @property
-    def launcher(self) -> str:
-        """What starts a training: Python, or one process a GPU."""
-        return f"torchrun --standalone --nproc-per-node {self.gpu}" if self.gpu > 1 else "python"
-
     # --- paths ---------------------------------------------------------------------------------------------
 
     def root(self, release: str) -> str:
@@ -259,93 +226,6 @@ class Plan(Reporting, Listing):
 
     def metrics_file(self, run: Job, protocol: str, split: str) -> str:
         return f"{self.run_path('metrics', run)}/{protocol}/{split}.json"
-
-    # --- releases, media -----------------------------------------------------------------------------------
-
-    def release_job(self, release: str) -> Job:
-        """What makes a mini release: sizes, options and the world's seed."""
-        card = self.cards[release]
-        known = {*fields_of(HERE / "miniworld/world.py", "World")}
-        known |= {*literal_of(self.card_files[release].parent / "mini.py", "OPTIONS")}
-        laid = {k: v for k, v in self.config.mini_world.items() if k in known}
-        options = overlaid(dict(card.mini.options), laid)
-        return {
-            "release": release,
-            "root": self.root(release),
-            "splits": self.splits(release),
-            "options": options,
-            "num_shards": len(self.shards(release)),
-        }
-
-    def check_mini_options(self) -> None:
-        """A card's and the config's options of the mini world are ones that its makers know."""
-        world = fields_of(HERE / "miniworld/world.py", "World")
-        known = {
-            r: {*world, *literal_of(self.card_files[r].parent / "mini.py", "OPTIONS")} for r in self.made
-        }
-        for release, names in known.items():
-            for option in self.cards[release].mini.options:
-                if option not in names:
-                    where = f"{self.card_files[release]}: mini.options.{option}"
-                    raise SettingError(f"{where}: no such option; {did_you_mean(option, names)}")
-        for option in self.config.mini_world:
-            if known and option not in (every := set().union(*known.values())):
-                where = f"{self.file}: mini_world.{option}"
-                raise SettingError(f"{where}: no release has such an option; {did_you_mean(option, every)}")
-
-    def fetch_job(self, release: str) -> Job:
-        """What downloads a release, or adopts a folder that the user has."""
-        card = self.cards[release]
-        folder = self.config.folders.get(release)
-        if card.access == "folder":
-            folder = self.config.own.videos
-        sources = (
-            []
-            if folder
-            else [s.model_dump(mode="json", exclude={"verified", "checked_on"}) for s in card.sources]
-        )
-        captions = self.config.own.captions if card.access == "folder" else None
-        job = {"release": release, "root": self.root(release), "folder": folder, "sources": sources}
-        return {**job, "captions": captions}
-
-    def index_job(self, release: str) -> Job:
-        """What finds the media of a fetched release, and into how many shards they go."""
-        card = self.cards[release]
-        media = card.media.model_dump(mode="json") if card.media else None
-        return {
-            "release": release,
-            "root": self.root(release),
-            "media": media,
-            "num_shards": len(self.shards(release)),
-        }
-
-    def weights_job(self, weights: str) -> Job:
-        source = self.weights[weights].source.model_dump(mode="json")
-        return {"weights": weights, "source": source, "folder": self.config.folders.get(f"weights/{weights}")}
-
-    def refresh_releases(self) -> None:
-        """Bring manifests up to date with files that changed since they were written."""
-        from retake.data.release import refresh
-
-        for release in self.releases:
-            refresh(release=release, results=Path(self.results), num_shards=len(self.shards(release)))
-
-    def annotations_job(self, dataset: str) -> Job:
-        card = self.cards[dataset]
-        facts = card.model_dump(
-            mode="json", include={"release", "access", "media", "tasks", "splits", "counts"}
-        )
-        return {
-            "dataset": dataset,
-            "root": self.root(self.release_of(dataset)),
-            "card": facts,
-        }
-
-    def annotation_inputs(self, dataset: str) -> list[str]:
-        """The manifests that the parser's files stand in."""
-        release = self.release_of(dataset)
-        files = [f"{self.results}/releases/{release}/files.json"]
-        return files + (self.manifests(release) if self.cards[release].lists_media else [])
 
     # --- predictions, metrics ------------------------------------------------------------------------------
 

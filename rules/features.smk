@@ -31,8 +31,12 @@ rule extract_bank:
 
 rule index_bank:
     input:
-        shards=lambda wildcards: PLAN.shard_files("features", wildcards.bank, wildcards.release, "index.parquet"),
-        arrays=lambda wildcards: PLAN.shard_files("features", wildcards.bank, wildcards.release, "features.npy"),
+        shards=lambda wildcards: PLAN.shard_files(
+            "features", wildcards.bank, wildcards.release, "index.parquet"
+        ),
+        arrays=lambda wildcards: PLAN.shard_files(
+            "features", wildcards.bank, wildcards.release, "features.npy"
+        ),
         script="scripts/index_bank.py",
         code=code_of("index_bank"),
     output:

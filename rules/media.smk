@@ -29,7 +29,9 @@ rule extract_frames:
 rule index_media:
     input:
         shards=lambda wildcards: PLAN.shard_files("media", wildcards.view, wildcards.release, "index.parquet"),
-        failures=lambda wildcards: PLAN.shard_files("media", wildcards.view, wildcards.release, "failures.csv"),
+        failures=lambda wildcards: PLAN.shard_files(
+            "media", wildcards.view, wildcards.release, "failures.csv"
+        ),
         arrays=lambda wildcards: PLAN.shard_files("media", wildcards.view, wildcards.release, "frames.npy"),
         script="scripts/index_media.py",
         code=code_of("index_media"),

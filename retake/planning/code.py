@@ -4,13 +4,13 @@ Snakemake watches a script but not what it imports; these files become inputs, a
 """
 
 import ast
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 PACKAGE = "retake"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _imports(file: str) -> tuple[str, ...]:
     """Dotted names of ours that a file imports, wherever in it the import stands."""
     names: list[str] = []
@@ -32,7 +32,7 @@ def _files(module: str) -> list[str]:
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def reached(*starts: str) -> tuple[str, ...]:
     """Files of the package that the files `starts` reach by import, themselves included if they are of it; sorted."""
     seen: set[str] = set()

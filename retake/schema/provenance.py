@@ -21,4 +21,8 @@ def provenance_of(identity: dict[str, Any], record: Path) -> dict[str, Any]:
             digests["annotations"] = digest
         elif path.endswith("index.parquet"):
             digests["media"] = digest
-    return {**identity, "digests": digests, "record": {"path": Path(record).as_posix(), "digest": job["digest"]}}
+    return {
+        **identity,
+        "digests": digests,
+        "record": {"path": Path(record).as_posix(), "digest": job["digest"]},
+    }

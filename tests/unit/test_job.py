@@ -18,7 +18,9 @@ def run(tmp_path: Path, body: str, *more: str, rank: str = "0") -> subprocess.Co
     words = ["--wildcards", '{"split": "test"}', "--output", "table", "results/mini/t/a.csv"]
     words += ["--output", "record", "results/mini/records/a.jsonl", "--recipe", '{"width": 3}', *more]
     env = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "RANK": rank}
-    return subprocess.run([sys.executable, script, *words], cwd=tmp_path, env=env, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, script, *words], cwd=tmp_path, env=env, capture_output=True, text=True
+    )
 
 
 def test_an_output_gets_its_name_only_when_the_block_ends_well(tmp_path):
@@ -42,10 +44,14 @@ def test_the_record_says_what_was_asked_read_and_measured(tmp_path):
     body = "j.output['table'].write_text('x'); j.record.metric('loss', 0.5, 3)"
     assert run(tmp_path, body, "--input", "words", "in.txt").returncode == 0
     record = Record.read(tmp_path / "results/mini/records/a.jsonl")
-    assert record.job["rule"] == "some_rule" and record.job["params"] == {"width": 3}
-    assert record.job["inputs"] == {"in.txt": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}
+    assert record.job["rule"] == "some_rule"
+    assert record.job["params"] == {"width": 3}
+    assert record.job["inputs"] == {
+        "in.txt": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    }
     assert record.curve("loss") == [(3, 0.5)]
-    assert record.end["status"] == "finished" and record.end["peak_mb"] > 1
+    assert record.end["status"] == "finished"
+    assert record.end["peak_mb"] > 1
 
 
 def test_a_failed_job_leaves_a_record_that_says_so_and_no_record_output(tmp_path):

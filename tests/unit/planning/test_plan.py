@@ -28,7 +28,8 @@ def test_a_plan_of_the_invented_project_stands(project):
         "results/mini/tables/pulse/table_2.csv",
     ]
     assert plan.table_paths(headline=True) == ["results/mini/tables/pulse/table_1.csv"]
-    assert plan.made == ["clips"] and plan.fetched == []
+    assert plan.made == ["clips"]
+    assert plan.fetched == []
 
 
 def test_a_misspelt_key_of_the_config_is_named_with_its_like(project):
@@ -158,7 +159,8 @@ def test_the_mini_part_is_laid_over_the_recipe_at_mini_scale_only(project):
     project.config["scale"] = "paper"
     plan = project.plan()
     assert plan.trainings.job(RUN, "first")["recipe"]["model"]["width"] == 512
-    assert plan.views["frames16"]["crop"] == 299 and plan.results == "results/paper"
+    assert plan.views["frames16"]["crop"] == 299
+    assert plan.results == "results/paper"
 
 
 def test_equal_stages_share_one_checkpoint_and_different_ones_do_not(project):
@@ -247,7 +249,8 @@ def test_no_path_that_reaches_snakemake_is_absolute(project):
 def test_a_constraint_of_no_names_matches_nothing():
     import re
 
-    assert not re.fullmatch(one_of([]), "") and not re.fullmatch(one_of([]), "x")
+    assert not re.fullmatch(one_of([]), "")
+    assert not re.fullmatch(one_of([]), "x")
     assert re.fullmatch(one_of({"a", "b"}), "b")
 
 

@@ -1,0 +1,44 @@
+"""What jobs ask of the machine, by scale."""
+
+from typing import TYPE_CHECKING
+
+from retake.schema.card import WeightsCard
+from retake.schema.config import Config
+
+
+class Machines:
+    """The part of `retake.plan.Plan` that speaks of GPUs, threads and memory."""
+
+    if TYPE_CHECKING:
+        config: Config
+        scale: str
+        weights: dict[str, WeightsCard]
+
+    @property
+    def published(self) -> list[str]:
+        """Foundations that are fetched."""
+        return list(self.weights) if self.scale == "paper" else []
+
+    @property
+    def pretrained(self) -> list[str]:
+        """Foundations that the graph trains itself."""
+        return list(self.weights) if self.scale == "mini" else []
+
+    @property
+    def gpu(self) -> int:
+        """GPUs that a job of a network asks for; at mini scale none, else all would queue behind one."""
+        return self.config.devices if self.scale == "paper" else 0
+
+    @property
+    def threads(self) -> int:
+        """Threads of a training; one at mini scale, since a second one changes the last bits."""
+        return 8 if self.scale == "paper" else 1
+
+    @property
+    def training_mb(self) -> int:
+        return 1400 if self.scale == "mini" else 32_000
+
+    @property
+    def launcher(self) -> str:
+        """What starts a training: Python, or one process a GPU."""
+        return f"torchrun --standalone --nproc-per-node {self.gpu}" if self.gpu > 1 else "python"

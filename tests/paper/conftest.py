@@ -1,0 +1,113 @@
+"""Paper scale without the network: one video a split in each data set's official layout, random weights in the
+published layout, both served on the loopback interface to a copy of this checkout."""
+
+import io
+import json
+import tarfile
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import save
+
+from retake.data.mini_release import make_release, render_videos
+from retake.plan import Plan
+from retake.schema.strict import read_yaml
+from tests.fixtures.loopback import Served, serve
+from tests.workflow.conftest import ROOT, Project, checkout_at
+
+CONFIG = read_yaml("config.yaml") | {"scale": "paper", "seeds": [1], "max_steps": 1}
+PLAN = Plan(CONFIG)  # its releases, weights, tables and recipes are all that these tests know of
+RESOURCES = ("--resources", "mem_mb=64000", "gpu=1")
+
+
+@dataclass
+class AtPaperScale:
+    """A copy of the checkout whose cards point at a server of this machine."""
+
+    project: Project
+    served: Served
+
+    def edit(self, release: str, **facts: object) -> None:
+        """Change facts of the copy's card, and nothing else."""
+        card = self.project.folder / f"retake/data/datasets/{release}/card.yaml"
+        card.write_text(yaml.safe_dump(read_yaml(card) | facts, sort_keys=False))
+
+    def snakemake(self, target: str, *, check: bool = True):
+        return self.project.snakemake(target, *RESOURCES, check=check, HF_ENDPOINT=self.served.url)
+
+    def file(self, path: str) -> Path:
+        return self.project.folder / "results/paper" / path
+
+
+@cache
+def release_archive(release: str) -> bytes:
+    """A tar of the release as the data set's own mini.py writes it, one video a split."""
+    import tempfile
+
+    card = PLAN.cards[release]
+    options = dict(card.mini.options) | {"captions_per_video": 2}
+    known = import_module(f"retake.data.datasets.{release}.mini").OPTIONS
+    asked = {
+        "release": release,
+        "splits": dict.fromkeys(card.splits, 1),
+        "options": {name: value for name, value in options.items() if name in known},
+        "num_shards": 1,
+    }
+    with tempfile.TemporaryDirectory() as name, io.BytesIO() as packed:
+        root, beside = Path(name) / "release", Path(name)
+        out = {"files_out": beside / "files.json", "truth_out": beside / "truth.parquet"}
+        make_release(root=root, **asked, **out)
+        render_videos(root=root, **asked, shard="000", manifest_out=beside / "shard.json")
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            for path in sorted(root.iterdir()):
+                tar.add(path, path.name)
+        return packed.getvalue()
+
+
+@cache
+def published_weights(weights: str) -> dict[str, bytes]:
+    """The published files of a foundation at its published size, with random values."""
+    module, sizes = import_module(f"retake.weights.{weights}.model"), PLAN.weights[weights].paper.model
+    torch.manual_seed(0)
+    tensors, config = module.published(module.build(**sizes), sizes)
+    return {"model.safetensors": save(tensors), "config.json": json.dumps(config).encode()}
+
+
+@pytest.fixture
+def served():
+    with serve() as server:
+        yield server
+
+
+@pytest.fixture
+def at_paper_scale(tmp_path, served) -> AtPaperScale:
+    """Every release and every foundation of the plan, downloadable; cards differ in where from and how many."""
+    project = checkout_at(tmp_path / "project")
+    (project.folder / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    copy = AtPaperScale(project, served)
+    for release in PLAN.fetched:
+        body = release_archive(release)
+        served.add(f"/{release}.tar", body)
+        source = {"url": f"{served.url}/{release}.tar", "file": f"{release}.tar", "unpack": "tar"}
+        source |= {"sha256": sha256(body).hexdigest(), "size": len(body)}
+        expects = [{"path": want.path} for want in PLAN.cards[release].expects]
+        copy.edit(release, sources=[source], expects=expects, shards={"mini": 1, "paper": 1})
+    for weights in PLAN.published:
+        hub, files = PLAN.weights[weights].source, published_weights(weights)
+        for file in hub.files:
+            served.add(f"/{hub.repo}/resolve/{hub.revision}/{file.name}", files[file.name])
+    return copy
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Project:
+    """This checkout with its own config.yaml."""
+    project = checkout_at(tmp_path / "project")
+    (project.folder / "config.yaml").write_bytes((ROOT / "config.yaml").read_bytes())
+    return project

@@ -1,0 +1,69 @@
+"""`snakemake -n --config scale=paper` plans everything from the downloads to the report."""
+
+from dataclasses import replace
+
+from retake.plan import Plan
+from retake.schema.strict import read_yaml
+from tests.paper.conftest import PLAN
+
+
+def shard_jobs(plan):
+    """Rule -> jobs, by the cards' shards and what the recipes look at."""
+    released = {r: plan.cards[r].shards["paper"] for r in plan.fetched}
+    views, banks = set(), set()
+    for method, datasets in plan.chosen.items():
+        recipe = plan.recipes[method]
+        rows = [row for table in recipe.tables.values() if "paper" in table.scales for row in table.rows]
+        rows = [row for row in rows if row.dataset in datasets]
+        for row in rows:
+            for stage in recipe.variants[row.variant].stages:
+                for source in recipe.stages[stage].data:
+                    dataset = row.dataset if source.dataset == "target" else source.dataset
+                    release = plan.cards[dataset].release or dataset
+                    if source.view:
+                        views.add((source.view, release))
+                    if source.bank:
+                        banks.add((source.bank, release))
+                        views.add((recipe.banks[source.bank].view, release))
+    return {
+        "download_release": len(released),
+        "index_release": sum(released.values()),
+        "fetch_weights": len(plan.weights),
+        "build_annotations": len(plan.cards),
+        "extract_frames": sum(released[release] for _, release in views),
+        "index_media": len(views),
+        "extract_bank": sum(released[release] for _, release in banks),
+        "index_bank": len(banks),
+    }
+
+
+def test_the_whole_graph_is_planned_and_nothing_is_run(checkout):
+    mini = checkout.folder / "results/mini/tables/mine.csv"
+    mini.parent.mkdir(parents=True)
+    mini.write_text("mine")
+    plan = Plan(read_yaml("config.yaml") | {"scale": "paper"})
+    wanted = shard_jobs(plan) | {
+        "train_stage": len(plan.every_checkpoint()),
+        "score": len(plan.every_metrics_file()),
+        "tabulate": len(plan.table_paths()),
+        "draw_figure": len(plan.figure_paths()),
+        "judge_claims": len(plan.claim_paths()),
+        "collect_claims": 1,
+        "render_report": 1,
+    }
+
+    planned = replace(checkout, arguments=("--config", "scale=paper")).planned()
+
+    answers = planned.pop("predict") + planned.pop("fuse_predictions", 0)
+    assert answers >= planned["score"]
+    assert planned == {rule: jobs for rule, jobs in wanted.items() if jobs}
+    assert [p for p in checkout.folder.glob("results/**/*") if p.is_file()] == [mini]
+    assert mini.read_text() == "mine"
+    assert not (checkout.folder / "data").exists()
+
+
+def test_every_release_and_foundation_of_the_plan_is_fetched_not_made():
+    assert PLAN.fetched == PLAN.releases
+    assert PLAN.published == list(PLAN.weights)
+    assert not PLAN.made
+    assert not PLAN.pretrained

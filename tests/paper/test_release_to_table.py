@@ -1,0 +1,137 @@
+"""The real rules at the papers' sizes, from a download to a table: one video a split, one step a stage."""
+
+import csv
+import json
+from fnmatch import fnmatchcase
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors import safe_open
+
+from retake.schema.record import Record
+from retake.training.checkpoint import read_header
+from tests.paper.conftest import PLAN, RESOURCES
+
+SIZES = yaml.safe_load(Path(__file__).with_name("sizes.yaml").read_text())
+TABLES = [(method, table) for method in PLAN.recipes for table in PLAN.tables_of(method)]
+LIMIT_MB = 16_000
+pytestmark = pytest.mark.slow
+
+
+def test_every_method_says_what_its_sizes_are_and_every_data_set_has_a_table():
+    assert set(PLAN.recipes) <= set(SIZES)
+    for method, datasets in PLAN.chosen.items():
+        rows = [row for table in PLAN.tables_of(method) for row in PLAN.rows(method, table)]
+        assert set(datasets) <= {row.dataset for row in rows}
+
+
+@pytest.mark.parametrize(("method", "table"), TABLES)
+def test_the_rules_lead_from_a_published_release_to_the_table(at_paper_scale, method, table):
+    target = f"results/paper/tables/{method}/{table}.csv"
+    at_paper_scale.project.arguments = (target, *RESOURCES)
+    planned = at_paper_scale.project.planned()
+
+    at_paper_scale.snakemake(target)
+
+    records = [Record.read(path) for path in at_paper_scale.file("").rglob("*.jsonl") if is_record(path)]
+    assert ran(records) == planned
+    assert planned["download_release"] >= 1
+    check_downloads(at_paper_scale, records)
+    check_frames(at_paper_scale, method)
+    check_checkpoints(at_paper_scale, method, planned["train_stage"])
+    check_table(at_paper_scale.project.folder / target, method, table)
+    tell(records)
+    assert max(record.end["peak_mb"] for record in records) < LIMIT_MB
+    assert at_paper_scale.project.planned() == {}
+
+
+def is_record(path):
+    return "costs" not in path.parts
+
+
+def ran(records):
+    """Rule -> jobs that ran to their end."""
+    assert all(record.end["status"] == "finished" for record in records)
+    names = [record.job["rule"] for record in records]
+    return {name: names.count(name) for name in names}
+
+
+def tell(records):
+    """What each job cost, for whoever runs this with -s or -rP."""
+    for record in sorted(records, key=lambda record: record.job["time"]):
+        where = "/".join(record.job["wildcards"].values())
+        wall_s, peak_mb = record.end["wall_s"], record.end["peak_mb"]
+        print(f"{record.job['rule']:18} {wall_s:6.1f} s {peak_mb:7.0f} MB  {where}")  # noqa: T201
+
+
+def check_downloads(copy, records):
+    """What the jobs say they fetched is what the server was asked for, and it stands where it should."""
+    wanted = {f"/{r.job['wildcards']['release']}.tar" for r in records if r.job["rule"] == "download_release"}
+    for record in (r for r in records if r.job["rule"] == "fetch_weights"):
+        weights = record.job["wildcards"]["weights"]
+        hub = PLAN.weights[weights].source
+        for file in hub.files:
+            path = f"/{hub.repo}/resolve/{hub.revision}/{file.name}"
+            wanted.add(path)
+            here = copy.project.folder / f"data/paper/weights/{weights}/{file.name}"
+            assert here.read_bytes() == copy.served.replies[path].body
+    assert sorted(copy.served.paths()) == sorted(wanted)  # each once
+
+
+def check_frames(copy, method):
+    """Every video of every view and bank, at the paper's size and type."""
+    for kind, name, dtype in (("media", "frames.npy", np.uint8), ("features", "features.npy", np.float32)):
+        sizes = SIZES[method]["frames" if kind == "media" else "features"]
+        found = list(copy.file(kind).rglob(name))
+        assert {path.parts[-4] for path in found} == set(sizes)
+        for path in found:
+            array, (rows, *shape) = np.load(path, mmap_mode="r"), sizes[path.parts[-4]]
+            splits = PLAN.cards[path.parts[-3]].splits
+            assert array.dtype == dtype
+            assert array.shape == (rows * len(splits), *shape)
+            assert array.std() > 0
+
+
+def check_checkpoints(copy, method, trained):
+    found = list(copy.file(f"training/{method}").rglob("checkpoint.safetensors"))
+    assert len(found) == trained
+    module = import_module(f"retake.methods.{method}.model")
+    for path in found:
+        header = read_header(path)
+        with torch.device("meta"):
+            model = module.build(**header["sizes"], **header["prepared"])
+        with safe_open(path, "pt") as file:
+            shapes = {name: file.get_slice(name).get_shape() for name, _ in model.named_parameters()}
+        counts = {name: int(np.prod(shape)) for name, shape in shapes.items()}
+        wanted = SIZES[method]["parameters"][path.parent.name]
+        assert all(any(fnmatchcase(name, pattern) for pattern in wanted) for name in counts)
+        words = len(header["prepared"].get("vocabulary", []))
+        for pattern, size in wanted.items():
+            fixed, each = size if isinstance(size, list) else (size, 0)
+            count = sum(n for name, n in counts.items() if fnmatchcase(name, pattern))
+            assert count == fixed + each * words, (path, pattern)
+        steps = Record.read(path.with_name("record.jsonl")).curve("train/total")
+        assert [step for step, _ in steps] == [1]
+
+
+def check_table(path, method, table):
+    """Our rows are measured on the one test item of the published ones, and nothing is made of it."""
+    with path.open(newline="") as file:
+        cells = list(csv.DictReader(file))
+    rows = PLAN.rows(method, table)
+    for row in rows:
+        place = (row.variant, row.dataset, row.split, row.protocol)
+        ours = [c for c in cells if (c["variant"], c["dataset"], c["split"], c["protocol"]) == place]
+        assert [c["metric"] for c in ours if c["ours"]] == [c["metric"] for c in ours]
+        assert {c["metric"] for c in ours} >= set(row.metrics)
+        published = PLAN.cards[row.dataset].splits[row.split]
+        assert {(c["items"], c["items_of"]) for c in ours} == {("1", str(published))}
+        assert all(c["verdict"].startswith("no verdict") for c in ours), [c["verdict"] for c in ours]
+        assert f"1 of {published}" in path.with_suffix(".md").read_text()
+    quoted = [c for c in cells if c["kind"] == "Q"]
+    assert all(c["verdict"] == "quoted" and not c["ours"] for c in quoted)
+    assert json.dumps(sorted({c["scale"] for c in cells})) == '["paper"]'
