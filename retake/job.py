@@ -23,6 +23,7 @@ from typing import Any
 
 from retake.guard import watch_parent
 from retake.planning.code import reached
+from retake.schema.provenance import provenance_of
 from retake.schema.record import DECIDES, RecordWriter, digest_of
 
 HASHED_UP_TO = (
@@ -71,6 +72,10 @@ class Job:
     def identity(self) -> dict[str, str]:
         """How a metrics file names the job's record."""
         return {"path": self.record_path, "digest": self.digest}
+
+    def provenance(self, name: str) -> dict[str, Any]:
+        """The recipe's identity with the digests that the record among the inputs, `name`, speaks of."""
+        return provenance_of(self.recipe["identity"], self.input[name])
 
     @property
     def machine(self) -> dict[str, Any]:

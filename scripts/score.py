@@ -2,7 +2,6 @@
 
 from retake.job import job
 from retake.metrics.score import score
-from retake.schema.provenance import provenance_of
 
 with job() as j:
     score(
@@ -11,7 +10,7 @@ with job() as j:
         truth=j.input.get("truth"),
         split=j.wildcards["split"],
         metrics=j.recipe["metrics"],
-        provenance=provenance_of(j.recipe["identity"], j.input["predicted"]),
+        provenance=j.provenance("predicted"),
         out=j.output["metrics"],
         items_out=j.output["per_item"],
     )

@@ -1,5 +1,6 @@
 """What is true of a clip, which kind of evidence tells it, and the words with which a caption mentions it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from retake.miniworld.lexicon import ACTIONS, ACTORS, CAMERAS, MARKS, OBJECTS, OUTCOMES, PLACES, SPEECH
@@ -20,7 +21,7 @@ def facts(clip: Clip) -> list[Fact]:
     """All that can be said of a clip, in a fixed order. `kind` is one of lexicon.KINDS."""
     found = []
 
-    def add(fact: str, kind: str, value: str, words: object) -> None:
+    def add(fact: str, kind: str, value: str, words: Iterable[str]) -> None:
         found.append(Fact(fact, kind, value, tuple(sorted(words))))
 
     if clip.actors:

@@ -100,6 +100,18 @@ def _check_size(parts: dict[str, str], page: str) -> None:
     )
 
 
+def _origins(config: dict[str, Any], provenance: dict[str, Any], metrics: list[Path]) -> dict[str, Any]:
+    """What the section on provenance shows: the config, the machine, and each score's digests."""
+    scores = [MetricsFile.model_validate_json(path.read_text(encoding="utf-8")) for path in metrics]
+    return {
+        "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
+        "provenance": provenance,
+        "metrics": sorted(
+            scores, key=lambda m: (m.method, m.dataset, m.variant, m.protocol, m.split, m.seed)
+        ),
+    }
+
+
 def render_report(
     *,
     scale: str,
@@ -126,20 +138,13 @@ def render_report(
     environment = _environment()
     read = [Record.read(path) for path in records]
     spent, judged, shown = cost_groups(costs, read), claim_groups(claims), shown_figures(figures)
-    scores = [MetricsFile.model_validate_json(path.read_text(encoding="utf-8")) for path in metrics]
     listed = {
         "tables": {"tables": shown_tables(tables)},
         "claims": {"groups": judged},
         "curves": {"trainings": training_curves(read)},
         "costs": {"groups": spent},
         "failures": {"releases": failures(results)},
-        "provenance": {
-            "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
-            "provenance": provenance,
-            "metrics": sorted(
-                scores, key=lambda m: (m.method, m.dataset, m.variant, m.protocol, m.split, m.seed)
-            ),
-        },
+        "provenance": _origins(config, provenance, metrics),
     }
     render = {
         name: environment.get_template(f"{name}.html").render(scale=scale, **listed[name]) for name in listed

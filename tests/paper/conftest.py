@@ -21,7 +21,12 @@ from retake.schema.strict import read_yaml
 from tests.fixtures.loopback import Served, serve
 from tests.workflow.conftest import ROOT, Project, checkout_at
 
-CONFIG = read_yaml("config.yaml") | {"scale": "paper", "seeds": [1], "max_steps": 1}
+CONFIG = read_yaml("config.yaml") | {
+    "scale": "paper",
+    "seeds": [1],
+    "max_steps": 1,
+    "mlflow": {"store": "none"},
+}
 PLAN = Plan(CONFIG)  # its releases, weights, tables and recipes are all that these tests know of
 RESOURCES = ("--resources", "mem_mb=64000", "gpu=1")
 
@@ -37,9 +42,6 @@ class AtPaperScale:
         """Change facts of the copy's card, and nothing else."""
         card = self.project.folder / f"retake/data/datasets/{release}/card.yaml"
         card.write_text(yaml.safe_dump(read_yaml(card) | facts, sort_keys=False))
-
-    def snakemake(self, target: str, *, check: bool = True):
-        return self.project.snakemake(target, *RESOURCES, check=check, HF_ENDPOINT=self.served.url)
 
     def file(self, path: str) -> Path:
         return self.project.folder / "results/paper" / path
@@ -86,10 +88,12 @@ def served():
 
 
 @pytest.fixture
-def at_paper_scale(tmp_path, served) -> AtPaperScale:
-    """Every release and every foundation of the plan, downloadable; cards differ in where from and how many."""
+def at_paper_scale(tmp_path, served, method, table) -> AtPaperScale:
+    """One table to make, all releases and foundations downloadable; cards differ in where from and how many."""
     project = checkout_at(tmp_path / "project")
     (project.folder / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    project.arguments = (f"results/paper/tables/{method}/{table}.csv", *RESOURCES)
+    project.environment = {"HF_ENDPOINT": served.url}
     copy = AtPaperScale(project, served)
     for release in PLAN.fetched:
         body = release_archive(release)

@@ -14,13 +14,15 @@ TABLE = PLAN.tables_of(METHOD)[0]
 RELEASE = PLAN.release_of(PLAN.rows(METHOD, TABLE)[0].dataset)
 
 
+@pytest.mark.parametrize(("method", "table"), [(METHOD, TABLE)])
 @pytest.mark.parametrize("access", SAID)
-def test_a_release_that_cannot_be_had_ends_with_its_message_and_no_table(at_paper_scale, access):
+def test_a_release_that_cannot_be_had_ends_with_its_message_and_no_table(
+    at_paper_scale, access, method, table
+):
     at_paper_scale.served.replies.clear()  # nor is a weight there
     at_paper_scale.edit(RELEASE, access=access)
-    target = f"results/paper/tables/{METHOD}/{TABLE}.csv"
 
-    done = at_paper_scale.snakemake(target, check=False)
+    done = at_paper_scale.project.snakemake(check=False)
 
     said = done.stdout + done.stderr
     assert done.returncode != 0
