@@ -4,17 +4,26 @@ Snakemake watches a script but not what it imports; these files become inputs, a
 """
 
 import ast
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 PACKAGE = "retake"
 
 
+def _statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Every statement of a body and of the blocks in it; no expressions, which are most of a tree."""
+    for node in body:
+        yield node
+        for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+            yield from _statements(getattr(node, block, ()))
+
+
 @cache
 def _imports(file: str) -> tuple[str, ...]:
     """Dotted names of ours that a file imports, wherever in it the import stands."""
     names: list[str] = []
-    for node in ast.walk(ast.parse(Path(file).read_text(encoding="utf-8"), file)):
+    for node in _statements(ast.parse(Path(file).read_text(encoding="utf-8"), file).body):
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
@@ -22,6 +31,7 @@ def _imports(file: str) -> tuple[str, ...]:
     return tuple(n for n in names if n == PACKAGE or n.startswith(f"{PACKAGE}."))
 
 
+@cache
 def _files(module: str) -> list[str]:
     """The file of a module, and the __init__ of each package on the way to it."""
     parts = module.split(".")

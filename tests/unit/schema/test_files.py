@@ -20,7 +20,8 @@ def test_a_manifest_reads_back_what_was_written_sorted_by_path(tmp_path):
     Manifest("r", "data/mini/r", entries).write(tmp_path / "m.json")
     read = Manifest.read(tmp_path / "m.json")
     assert [e.path for e in read.files] == ["b c.mp4", "ä.mp4"]
-    assert read.files[0].sha256 == sha256(b"b c.mp4").hexdigest() and read.files[0].size == 7
+    assert read.files[0].sha256 == sha256(b"b c.mp4").hexdigest()
+    assert read.files[0].size == 7
     assert {k: p.as_posix() for k, p in read.videos().items()} == {
         "b": "data/mini/r/b c.mp4",
         "ä": "data/mini/r/ä.mp4",
@@ -57,7 +58,8 @@ def test_a_torn_last_line_is_left_out_and_the_record_has_no_end(tmp_path):
         '{"kind": "job", "rule": "r"}\n{"kind": "metric", "name": "a", "value": 1, "step": 0}\n{"ki'
     )
     record = Record.read(path)
-    assert record.end is None and record.curve("a") == [(0, 1)]
+    assert record.end is None
+    assert record.curve("a") == [(0, 1)]
     path.write_text('{"kind": "job"}\n{"ki\n{"kind": "end"}\n')
     with pytest.raises(ValueError, match="line 2: not JSON"):
         Record.read(path)
@@ -96,7 +98,8 @@ def test_a_number_is_traced_to_checkpoint_data_recipe_and_record(tmp_path):
     assert got["digests"] == {
         "checkpoint": "c1", "annotations": "a1", "media": "m1", "code": "k1", "recipe": digest_of({"beam": 5}),
     }  # fmt: skip
-    assert got["record"] == {"path": path.as_posix(), "digest": "d1"} and "x" not in repr(got)
+    assert got["record"] == {"path": path.as_posix(), "digest": "d1"}
+    assert "x" not in repr(got)
 
 
 def test_yaml_that_cannot_be_read_is_named_with_its_line(tmp_path):

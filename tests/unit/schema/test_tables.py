@@ -6,7 +6,8 @@ import pytest
 from retake.schema import annotations, predictions
 
 ROW = {
-    "dataset": "d", "split": "train", "item_id": "a", "ref_id": "a#0", "video_id": "a", "start_s": 0.0, "origin": "release",
+    "dataset": "d", "split": "train",
+    "item_id": "a", "ref_id": "a#0", "video_id": "a", "start_s": 0.0, "origin": "release",
 }  # fmt: skip
 
 
@@ -17,7 +18,8 @@ def table(*changes: dict) -> pd.DataFrame:
 def test_absent_columns_become_null_and_the_order_is_the_schemas():
     checked = annotations.checked(table({}))
     assert list(checked) == list(annotations.COLUMNS)
-    assert checked["text_out"].isna().all() and checked["end_s"].isna().all()
+    assert checked["text_out"].isna().all()
+    assert checked["end_s"].isna().all()
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,8 @@ def test_predictions_are_sorted_and_keep_further_columns():
     got = predictions.checked(
         pd.DataFrame({"score": [1, 2], "text": ["x", ""], "item_id": ["b", "a"]}), "caption"
     )
-    assert list(got) == ["item_id", "text", "score"] and list(got["item_id"]) == ["a", "b"]
+    assert list(got) == ["item_id", "text", "score"]
+    assert list(got["item_id"]) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
