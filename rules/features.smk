@@ -19,8 +19,9 @@ rule extract_bank:
         "<results>/costs/extract_bank/{bank}/{release}/shard{shard}.jsonl"
     conda:
         "../envs/torch.yaml"
+    threads: PLAN.threads
     resources:
-        mem_mb=1400,
+        mem_mb=PLAN.training_mb,
         gpu=PLAN.gpu,
     params:
         arguments=arguments,

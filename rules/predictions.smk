@@ -17,6 +17,7 @@ rule predict:
         variant=one_of(PLAN.trained()),
     conda:
         "../envs/torch.yaml"
+    threads: PLAN.threads
     resources:
         mem_mb=PLAN.training_mb,
         gpu=PLAN.gpu,
@@ -69,6 +70,7 @@ rule caption_videos:
         "<results>/costs/caption_videos/{videos}/{method}/{variant}/{dataset}/seed{seed}/{protocol}.jsonl"
     conda:
         "../envs/torch.yaml"
+    threads: PLAN.threads
     resources:
         mem_mb=PLAN.training_mb,
         gpu=PLAN.gpu,

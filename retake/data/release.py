@@ -150,6 +150,10 @@ def refresh(*, release: str, results: Path, num_shards: int | None = None) -> li
         _write_cache(cache_file, {"too_many": True})
         return []
     present = {path: [stat.st_size, stat.st_mtime_ns] for path, stat in found}
+    media = {entry.path for manifest in manifests.values() for entry in manifest.files if entry.video_id}
+    if media and media.isdisjoint(present) and not any(media_files(root, card_of(release).media)):  # type: ignore[arg-type]
+        LOG.warning("%s: none of its %d videos is there; what was made from them is kept", root, len(media))
+        return []  # a disk that is not mounted, a clone: not a release that was emptied
     watch = _Watch(release, root, manifests, cached, present)
     rewritten = watch.compare(num_shards, results.name)
     if watch.state != cached:

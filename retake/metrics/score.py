@@ -188,6 +188,9 @@ def score(
             more, more_columns = family(answers, asked)
             values |= more
             columns |= more_columns
+    if provenance["items_of"] is None:  # the card does not say (own videos): what the split lists
+        listed = {row["item_id"] for row in _rows(annotations, ["item_id"], split=split)}
+        provenance = {**provenance, "items_of": len(listed)}
     written = MetricsFile(**provenance, items=len(answers.items), values=_finite(values))
     out.write_text(written.text(), encoding="utf-8")
     table = pa.table({"item_id": answers.items} | {name: columns[name] for name in sorted(columns)})

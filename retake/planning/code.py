@@ -32,14 +32,14 @@ def _imports(file: str) -> tuple[str, ...]:
 
 
 @cache
-def _files(module: str) -> list[str]:
+def _files(module: str) -> tuple[str, ...]:
     """The file of a module, and the __init__ of each package on the way to it."""
     parts = module.split(".")
     found = []
     for depth in range(1, len(parts) + 1):
         stem = Path(*parts[:depth])
         found += [p.as_posix() for p in (stem / "__init__.py", stem.with_suffix(".py")) if p.is_file()]
-    return found
+    return tuple(found)
 
 
 @cache

@@ -36,7 +36,7 @@ class Machines:
 
     @property
     def training_mb(self) -> int:
-        return 1400 if self.scale == "mini" else 32_000
+        return 1450 if self.scale == "mini" else 32_000
 
     @property
     def launcher(self) -> str:

@@ -4,6 +4,7 @@ published layout, both served on the loopback interface to a copy of this checko
 import io
 import json
 import tarfile
+import tempfile
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -50,8 +51,6 @@ class AtPaperScale:
 @cache
 def release_archive(release: str) -> bytes:
     """A tar of the release as the data set's own mini.py writes it, one video a split."""
-    import tempfile
-
     card = PLAN.cards[release]
     options = dict(card.mini.options) | {"captions_per_video": 2}
     known = import_module(f"retake.data.datasets.{release}.mini").OPTIONS

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,14 @@ SHARED = (
     ".dvc/.gitignore",
     ".gitignore",
 )
+ALONE = ("unshare", "--map-root-user", "--net")  # a namespace of its own, with no network in it
+REACH_OUT = """
+import socket
+try:
+    socket.create_connection(("192.0.2.1", 80), timeout=5)
+except OSError as error:
+    print(error.strerror)
+"""
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "datasets", "methods", "miniworld")
 
 
@@ -74,16 +82,35 @@ class Project:
                 command, cwd=self.folder, env=self.env(**environment), stdout=log, stderr=log
             )
 
-    def planned(self) -> dict[str, int]:
+    def planned(self, *arguments: str) -> dict[str, int]:
         """Rule -> number of jobs that a dry run would start."""
-        done = self.snakemake("-n")
+        done = self.snakemake("-n", *arguments)
         said = done.stdout + done.stderr
         if "Nothing to be done" in said:
             return {}
         table = said.split("Job stats:")[1].split("\n\n")[0].splitlines()[3:]
         return {
-            row.split()[0]: int(row.split()[1]) for row in table if row.split()[0] not in ("all", "total")
+            row.split()[0]: int(row.split()[1])
+            for row in table
+            if row.split()[0] not in ("all", "headline", "total")
         }
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replaces the one place in a file where `old` stands."""
+        path = self.folder / file
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{file}: {text.count(old)} times {old!r}"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def add_line(self, file: str, line: str = "ANOTHER = True") -> None:
+        """One more line at a file's end."""
+        with (self.folder / file).open("a", encoding="utf-8") as text:
+            text.write(f"\n\n{line}\n")
+
+    def copied(self, folder: Path) -> "Project":
+        """A copy with the same file times. No links: they would tie the copy to this."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return replace(self, folder=folder)
 
     def commit_all(self) -> None:
         self.run("git", "add", "-A")
@@ -113,6 +140,44 @@ def checkout_at(folder: Path) -> Project:
             shutil.copy(ROOT / name, folder / name)
     shutil.copy(ROOT / "tests/workflow/smallest.yaml", folder / "config.yaml")
     return Project(folder)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """The smallest build of the real project, made once. Nothing may change it: see `copy`."""
+    project = checkout_at(tmp_path_factory.mktemp("built") / "project")
+    project.run("git", "init", "-q", "-b", "main")
+    project.commit_all()
+    project.snakemake("--cores", "2")
+    return project
+
+
+@dataclass
+class Twin:
+    """The smallest build again: in a folder of another name, on one core, and where there is no network."""
+
+    project: Project
+    reached: (
+        str  # what an attempt to reach the network from there ended in; "" where it could not be taken away
+    )
+
+
+@pytest.fixture(scope="session")
+def twin(built, tmp_path_factory):
+    """Built from a clone of `built`, so that the two differ in nothing else. Nothing may change it."""
+    folder = tmp_path_factory.mktemp("elsewhere") / "a b"
+    built.run("git", "clone", "-q", str(built.folder), str(folder))
+    project = replace(built, folder=folder)
+    attempt = project.run(*ALONE, sys.executable, "-c", REACH_OUT, check=False)
+    inside = ALONE if attempt.returncode == 0 else ()
+    project.run(*inside, "snakemake", *project.arguments, "--cores", "1")
+    return Twin(project, attempt.stdout.strip())
+
+
+@pytest.fixture
+def copy(built, tmp_path):
+    """A copy of the smallest build, to edit."""
+    return built.copied(tmp_path / "copy")
 
 
 @pytest.fixture

@@ -11,12 +11,40 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-PUBLISH = [
-    "dvc remote add -d shared REMOTE",
-    "dvc commit -f",
-    "dvc push",
-]  # README's lines, with a folder for REMOTE
-FETCH = ["dvc pull"]
+PLACE = "/path/to/a/folder"  # README's word for where to share
+
+
+def readme_lines(start: str, end: str) -> list[str]:
+    """README's lines on DVC from the one that begins with `start` to the one that begins with `end`."""
+    section = (
+        (ROOT / "README.md")
+        .read_text(encoding="utf-8")
+        .split("## Share results with DVC")[1]
+        .split("\n## ")[0]
+    )
+    lines = [line.split("#")[0].strip() for line in section.splitlines()]
+    first = next(n for n, line in enumerate(lines) if line.startswith(start))
+    last = next(n for n, line in enumerate(lines) if line.startswith(end))
+    return lines[first : last + 1]
+
+
+PUBLISH = readme_lines("dvc remote add", "dvc push")
+FETCH = readme_lines("dvc pull", "dvc pull")
+
+
+def publish(project, place):
+    """Runs README's lines, with a folder for the remote, and commits what they leave."""
+    for line in PUBLISH:
+        project.run(*line.replace(PLACE, str(place)).split())
+    project.commit_all()
+
+
+def cloned(project, folder):
+    project.run("git", "clone", "-q", str(project.folder), str(folder))
+    there = replace(project, folder=folder)
+    for line in FETCH:
+        there.run(*line.split())
+    return there
 
 
 @pytest.fixture(scope="module")
@@ -29,21 +57,14 @@ def published(tmp_path_factory):
     project.run("git", "init", "-q", "-b", "main")
     project.commit_all()
     project.snakemake()
-    for line in PUBLISH:
-        project.run(*line.replace("REMOTE", str(place / "remote")).split())
-    project.commit_all()
+    publish(project, place / "remote")
     return project
 
 
 @pytest.fixture
 def clone(published, tmp_path):
     """A clone after `dvc pull`."""
-    folder = tmp_path / "b"
-    published.run("git", "clone", "-q", str(published.folder), str(folder))
-    there = replace(published, folder=folder)
-    for line in FETCH:
-        there.run(*line.split())
-    return there
+    return cloned(published, tmp_path / "b")
 
 
 def files_below(folder):
@@ -194,10 +215,28 @@ def test_the_paper_pipeline_is_valid_once_it_is_taken_up(tiny):
     assert all(f"paper/dvc.yaml:{name}" in listed for name in stages_of("paper/dvc.yaml"))
 
 
-def test_readme_gives_the_lines_that_are_tested_here():
-    text = (ROOT / "README.md").read_text() if (ROOT / "README.md").exists() else ""
-    if "dvc" in text:
-        lines = [line.strip() for line in text.splitlines()]
-        for line in [*PUBLISH, *FETCH]:
-            words = line.split("REMOTE")[0].strip()
-            assert any(given.startswith(words) for given in lines), f"README does not say {line!r}"
+def test_readme_says_what_is_run_here():
+    assert [line.split()[:2] for line in PUBLISH + FETCH] == [
+        ["dvc", "remote"],
+        ["dvc", "commit"],
+        ["dvc", "push"],
+        ["dvc", "pull"],
+    ]
+    assert PLACE in PUBLISH[0]
+    assert readme_lines("snakemake -n", "snakemake -n") == ["snakemake -n"]
+
+
+def test_every_output_named_is_there_after_a_build(built):
+    named = [path for stage in stages_of("dvc.yaml").values() for out in stage["outs"] for path in out]
+    assert [path for path in named if not (built.folder / path).exists()] == []
+
+
+def test_the_real_project_goes_to_a_clone_and_is_finished_there(copy, tmp_path):
+    publish(copy, tmp_path / "remote")
+    there = cloned(copy, tmp_path / "clone")
+    done = there.snakemake("-n")
+    assert "Nothing to be done" in done.stdout + done.stderr
+    for kept in ("tables", "training", "predictions", "report", "claims"):
+        a, b = copy.folder / "results/mini" / kept, there.folder / "results/mini" / kept
+        assert files_below(a) == files_below(b) != {}
+    assert "up to date" in there.run("dvc", "status").stdout

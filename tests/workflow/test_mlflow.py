@@ -29,6 +29,24 @@ def tracked(tiny, empty_store):
     return tiny
 
 
+@pytest.fixture(scope="module")
+def brought(tmp_path_factory, empty_store):
+    """The tiny workflow, built and brought into its store, once. Nothing may change it."""
+    from tests.workflow.conftest import tiny_at
+
+    project = tiny_at(tmp_path_factory.mktemp("brought") / "tiny")
+    (project.folder / "config.yaml").write_text("lr: 1\ncaption: a figure\n")
+    (project.folder / "mlflow.db").write_bytes(empty_store.read_bytes())
+    project.snakemake()
+    return project
+
+
+@pytest.fixture
+def again(brought, tmp_path):
+    """A copy of what was built and brought."""
+    return brought.copied(tmp_path / "again")
+
+
 def runs_of(project):
     from mlflow import MlflowClient
 
@@ -57,10 +75,9 @@ def sync(project, *arguments, **environment):
     return project.run(sys.executable, "-m", "retake.tracking", *arguments, check=False, **environment)
 
 
-def test_a_build_is_a_run_with_a_child_per_job_that_says_what_its_record_says(tracked):
-    tracked.snakemake()
-    client, children, [parent] = runs_of(tracked)
-    written = records(tracked)
+def test_a_build_is_a_run_with_a_child_per_job_that_says_what_its_record_says(brought):
+    client, children, [parent] = runs_of(brought)
+    written = records(brought)
     assert {c.data.tags["record"] for c in children} == set(written)
     for child in children:
         head, *points, _end = written[child.data.tags["record"]]
@@ -81,11 +98,10 @@ def test_a_build_is_a_run_with_a_child_per_job_that_says_what_its_record_says(tr
     assert "table_1/ours/bleu4" in table.data.metrics
 
 
-def test_a_changed_value_adds_runs_beside_the_superseded_ones(tracked):
-    tracked.snakemake()
-    (tracked.folder / "config.yaml").write_text("lr: 1\ncaption: another\n")
-    tracked.snakemake()
-    _, children, parents = runs_of(tracked)
+def test_a_changed_value_adds_runs_beside_the_superseded_ones(again):
+    (again.folder / "config.yaml").write_text("lr: 1\ncaption: another\n")
+    again.snakemake()
+    _, children, parents = runs_of(again)
     old = [c for c in children if c.data.tags["superseded"] == "true"]
     assert sorted(c.data.tags["rule"] for c in old) == ["draw_figure", "render_report"]
     second = max(parents, key=lambda p: p.info.start_time)
@@ -93,12 +109,11 @@ def test_a_changed_value_adds_runs_beside_the_superseded_ones(tracked):
     assert sorted(c.data.tags["rule"] for c in new) == ["draw_figure", "render_report"]
 
 
-def test_a_deleted_store_is_filled_again_from_the_records(tracked, empty_store):
-    tracked.snakemake()
-    (tracked.folder / "mlflow.db").write_bytes(empty_store.read_bytes())
-    assert sync(tracked, "sync").returncode == 0
-    _, children, _ = runs_of(tracked)
-    assert {c.data.tags["record"] for c in children} == set(records(tracked))
+def test_a_deleted_store_is_filled_again_from_the_records(again, empty_store):
+    (again.folder / "mlflow.db").write_bytes(empty_store.read_bytes())
+    assert sync(again, "sync").returncode == 0
+    _, children, _ = runs_of(again)
+    assert {c.data.tags["record"] for c in children} == set(records(again))
 
 
 def test_a_failed_workflow_brings_what_ended_well(tracked):
@@ -108,51 +123,49 @@ def test_a_failed_workflow_brings_what_ended_well(tracked):
     assert {c.data.tags["record"] for c in children} == set(records(tracked)) != set()
 
 
-def test_a_dead_server_costs_one_line_and_no_workflow(tracked):
+def test_a_dead_server_costs_one_line_and_no_workflow(again):
+    (again.folder / "config.yaml").write_text("lr: 1\ncaption: another\n")
     started = time.time()
-    done = tracked.snakemake(MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    done = again.snakemake(MLFLOW_TRACKING_URI="http://127.0.0.1:9")
     assert time.time() - started < 60, "MLflow's default is four minutes of retries"
     lines = [line for line in done.stderr.splitlines() if "MLflow" in line]
     assert len(lines) == 1
     assert "a later sync brings all" in lines[0]
     assert "Traceback" not in done.stderr
-    loud = sync(tracked, "sync", "--store", "http://127.0.0.1:9")
+    loud = sync(again, "sync", "--store", "http://127.0.0.1:9")
     assert loud.returncode == 1
     assert loud.stderr.count("\n") == 1
-    assert sync(tracked, "sync").returncode == 0
-    assert len(runs_of(tracked)[1]) == len(records(tracked))
+    assert sync(again, "sync").stdout.startswith(f"sqlite:///{again.folder}/mlflow.db: 2 written")
 
 
-def test_eight_syncs_at_once_on_a_missing_store_make_one_set_of_runs(tracked):
-    tracked.snakemake(MLFLOW_TRACKING_URI="http://127.0.0.1:9")
-    (tracked.folder / "mlflow.db").unlink()
+def test_syncs_at_once_on_a_missing_store_make_one_set_of_runs(again):
+    (again.folder / "mlflow.db").unlink()
     command = [sys.executable, "-m", "retake.tracking", "sync"]
-    syncs = [subprocess.Popen(command, cwd=tracked.folder, env=tracked.env()) for _ in range(8)]
-    assert [s.wait(timeout=300) for s in syncs] == [0] * 8
-    _, children, parents = runs_of(tracked)
-    assert sorted(c.data.tags["record"] for c in children) == sorted(records(tracked))
+    syncs = [subprocess.Popen(command, cwd=again.folder, env=again.env()) for _ in range(3)]
+    assert [s.wait(timeout=300) for s in syncs] == [0] * 3
+    _, children, parents = runs_of(again)
+    assert sorted(c.data.tags["record"] for c in children) == sorted(records(again))
     assert len(parents) == 1
 
 
-def test_the_store_is_a_setting_of_the_config(tracked):
-    (tracked.folder / "config.yaml").write_text(
-        "lr: 1\ncaption: a figure\nmlflow: {store: 'sqlite:///other.db'}\n"
+def test_the_store_is_a_setting_of_the_config(again, empty_store):
+    (again.folder / "config.yaml").write_text(
+        "lr: 1\ncaption: another\nmlflow: {store: 'sqlite:///other.db'}\n"
     )
-    (tracked.folder / "mlflow.db").rename(tracked.folder / "other.db")
-    tracked.snakemake()
-    assert not (tracked.folder / "mlflow.db").exists()
-    again = sync(tracked, "sync")
-    assert again.stdout.startswith("sqlite:///other.db: 0 written"), again
+    (again.folder / "mlflow.db").unlink()
+    (again.folder / "other.db").write_bytes(empty_store.read_bytes())
+    again.snakemake()
+    assert not (again.folder / "mlflow.db").exists()
+    second = sync(again, "sync")
+    assert second.stdout.startswith("sqlite:///other.db: 0 written"), second
 
 
-def test_follow_brings_what_ends_until_it_is_interrupted(tracked):
-    tracked.snakemake("results/mini/annotations/msvd.parquet", MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+def test_follow_brings_what_ends_until_it_is_interrupted(again, empty_store):
+    (again.folder / "mlflow.db").write_bytes(empty_store.read_bytes())
     command = [sys.executable, "-m", "retake.tracking", "follow", "--every", "0.2"]
-    follow = subprocess.Popen(
-        command, cwd=tracked.folder, env=tracked.env(), stdout=subprocess.PIPE, text=True
-    )
-    assert "2 written" in follow.stdout.readline()
-    source = tracked.folder / "results/mini/records/make_release/msvd.jsonl"
+    follow = subprocess.Popen(command, cwd=again.folder, env=again.env(), stdout=subprocess.PIPE, text=True)
+    assert f"{len(records(again))} written" in follow.stdout.readline()
+    source = again.folder / "results/mini/records/make_release/msvd.jsonl"
     (source.parent / "other.jsonl").write_text(
         source.read_text().replace('"wildcards": {}', '"wildcards": {"seed": "7"}')
     )

@@ -24,9 +24,11 @@ def package(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code._imports.cache_clear()
     code.reached.cache_clear()
+    code._files.cache_clear()
     yield
     code._imports.cache_clear()
     code.reached.cache_clear()
+    code._files.cache_clear()
 
 
 @pytest.mark.usefixtures("package")

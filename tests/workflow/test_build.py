@@ -1,0 +1,146 @@
+"""The smallest build of the real project: what it leaves, what a part of it needs, and that it is finished."""
+
+import csv
+import json
+
+import pytest
+import yaml
+
+TABLES = ("kinds", "table_1", "table_2")
+
+
+def said(done):
+    return done.stdout + done.stderr
+
+
+def files_of(folder):
+    """Path -> time of every file that a run could have written."""
+    kept = (folder / "results", folder / "data")
+    return {f: f.stat().st_mtime_ns for top in kept for f in top.rglob("*") if f.is_file()}
+
+
+def test_a_second_run_does_nothing(copy):
+    before = files_of(copy.folder)
+    assert "Nothing to be done" in said(copy.snakemake("-n"))
+    assert "Nothing to be done" in said(copy.snakemake())
+    assert files_of(copy.folder) == before
+
+
+def test_what_a_build_leaves(built):
+    results = built.folder / "results/mini"
+    for table in TABLES:
+        rows = list(
+            csv.DictReader((results / f"tables/etenet/{table}.csv").open(encoding="utf-8", newline=""))
+        )
+        page = (results / f"tables/etenet/{table}.md").read_text(encoding="utf-8")
+        assert len(rows) > 1
+        assert page.count("\n|") > 2
+    drawn = (results / "figures/etenet/figure_3.svg").read_text(encoding="utf-8")
+    assert "</svg>" in drawn
+    assert (results / "figures/etenet/figure_3.csv").stat().st_size
+    assert list(csv.DictReader((results / "claims.csv").open(encoding="utf-8", newline="")))
+    assert "<html" in (results / "report/index.html").read_text(encoding="utf-8")
+
+
+def test_every_job_leaves_a_finished_record_its_cost_and_a_log(built):
+    results = built.folder / "results/mini"
+    jobs = {f.relative_to(results / "costs").with_suffix("") for f in (results / "costs").rglob("*.jsonl")}
+    logs = {f.relative_to(results / "logs").with_suffix("") for f in (results / "logs").rglob("*.log")}
+    files = [*(results / "records").rglob("*.jsonl"), *(results / "training").rglob("record.jsonl")]
+    ends = [json.loads(file.read_text().splitlines()[-1]) for file in files]
+    assert jobs == logs
+    assert len(files) == len(jobs) > 40
+    assert {(end["kind"], end["status"]) for end in ends} == {("end", "finished")}
+
+
+def test_no_job_leaves_anything_half_made(built):
+    results = built.folder / "results/mini"
+    assert not list((results / "running").glob("*")), "a record that was begun and never got its place"
+    assert not list(built.folder.rglob(".part-*"))
+    logs = [f for f in (results / "logs").rglob("*.log") if "Traceback" in f.read_text(encoding="utf-8")]
+    assert logs == []
+
+
+@pytest.fixture
+def bare(built, tmp_path):
+    """The project with nothing made."""
+    from tests.workflow.conftest import checkout_at
+
+    return checkout_at(tmp_path / "bare")
+
+
+def test_one_table_builds_nothing_that_it_does_not_need(bare):
+    done = said(bare.snakemake("-n", "results/mini/tables/etenet/table_1.csv"))
+    assert "msrvtt" not in done.split("Job stats:")[1]
+    assert bare.planned("results/mini/tables/etenet/table_1.csv") == {
+        "make_release": 2,  # msvd, and the pictures that the encoder is trained on
+        "render_videos": 3,
+        "build_annotations": 2,
+        "extract_frames": 3,
+        "index_media": 2,
+        "pretrain_weights": 1,
+        "extract_bank": 2,
+        "index_bank": 1,
+        "train_stage": 2,
+        "predict": 2,
+        "score": 2,
+        "tabulate": 1,
+    }
+
+
+def test_headline_plans_the_headline_tables_only(bare):
+    recipe = yaml.safe_load((bare.folder / "retake/methods/etenet/recipe.yaml").read_text(encoding="utf-8"))
+    wanted = {name for name, table in recipe["tables"].items() if table.get("headline")}
+    done = said(bare.snakemake("-n", "headline"))
+    for table in TABLES:
+        assert (f"results/mini/tables/etenet/{table}.csv" in done) == (table in wanted)
+    assert wanted == {"table_1", "table_2"}
+    planned = bare.planned("headline")
+    assert planned["tabulate"] == 2
+    assert planned["predict"] == 4, "no blind twin"
+    assert not {"draw_figure", "judge_claims", "collect_claims", "render_report"} & set(planned)
+
+
+def test_snakemakes_own_report_is_one_page_with_the_tables(copy):
+    copy.snakemake("--report", "r.html")
+    page = (copy.folder / "r.html").read_text(encoding="utf-8")
+    assert page.lstrip().lower().startswith("<!doctype html")
+    for name in (*TABLES, "figure_3", "claims.csv", "index.html"):
+        assert name in page
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("seeds: [1]", "seed: [1]", ["config.yaml", "seed", "seeds"]),
+        ("scale: mini", "scale: minni", ["config.yaml", "scale", "minni"]),
+        ("method: etenet", "method: etent", ["config.yaml", "etent", "etenet"]),
+        ("datasets: [msvd, msrvtt]", "datasets: [msvd, msrvt]", ["config.yaml", "msrvt", "msrvtt"]),
+    ],
+)
+def test_a_typo_ends_in_one_line_and_touches_no_result(copy, old, new, words):
+    before = files_of(copy.folder)
+    copy.edit("config.yaml", old, new)
+    done = copy.snakemake(check=False)
+    assert done.returncode == 1
+    [line] = [line for line in said(done).splitlines() if "workflow specific profile" not in line]
+    assert all(word in line for word in words), line
+    assert files_of(copy.folder) == before
+
+
+def test_a_typo_in_an_empty_folder_makes_no_results_folder(bare):
+    bare.edit("retake/methods/etenet/recipe.yaml", "    hidden: 128", "    hiden: 128")
+    done = bare.snakemake(check=False)
+    assert done.returncode == 1
+    assert "mini.model" in done.stderr
+    assert "hiden" in done.stderr
+    assert len([line for line in done.stderr.splitlines() if "workflow specific profile" not in line]) == 1
+    assert not (bare.folder / "results").exists()
+    assert not (bare.folder / "data").exists()
+
+
+def test_a_file_that_a_target_names_wrongly_is_named_with_what_there_is(bare):
+    done = bare.snakemake("results/mini/tables/etenet/table_7.csv", check=False)
+    assert done.returncode == 1
+    assert "table_7" in done.stderr
+    assert "table_2" in done.stderr
