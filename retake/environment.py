@@ -10,7 +10,6 @@ def prepare(basedir: str | Path) -> None:
 
     Set in the environment, which Snakemake neither records nor compares: a clone elsewhere reruns nothing.
     """
-    os.environ["PYTHONSAFEPATH"] = "1"  # else scripts/tabulate.py stands in for the library of that name
     _first("PATH", Path(sys.executable).parent)
     _first("PYTHONPATH", Path(basedir))
     # a script's own folder is not searched: `import tabulate` in torch would run scripts/tabulate.py

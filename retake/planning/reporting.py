@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from retake.schema.card import Card
 from retake.schema.config import Config
-from retake.schema.recipe import Recipe, Row
+from retake.schema.recipe import Figure, Pick, Recipe, Row
 
 Job = dict[str, Any]
 
@@ -91,18 +91,34 @@ class Reporting:
 
     def figures_of(self, method: str, headline: bool = False) -> list[str]:
         chosen = set(self.chosen[method])
-        return [
+        named = [
             name
             for name, figure in self.recipes[method].figures.items()
             if self.scale in figure.scales
             and chosen >= set(figure.datasets)
             and (figure.headline or not headline)
         ]
+        return named + ([] if headline or not self._pattern(method) else self._unlisted(method))
+
+    def _pattern(self, method: str) -> Figure | None:
+        """The recipe's first figure of captions: what a data set of no figure is shown by."""
+        figures = self.recipes[method].figures.values()
+        return next((f for f in figures if f.kind == "captions" and self.scale in f.scales), None)
+
+    def _figure(self, method: str, figure: str) -> Figure:
+        """A figure of the recipe, or one of captions on a chosen data set that no table has a row for."""
+        if figure in self.recipes[method].figures:
+            return self.recipes[method].figures[figure]
+        pattern = self._pattern(method)
+        pick = [Pick(dataset=figure, rule=rule) for rule in dict.fromkeys(p.rule for p in pattern.pick)]
+        title = f"{self.cards[figure].title}: {pattern.title[:1].lower()}{pattern.title[1:]}"
+        seed = self.config.seeds[0]
+        return pattern.model_copy(update={"title": title, "datasets": [figure], "pick": pick, "seed": seed})
 
     def figure_job(self, method: str, figure: str) -> Job:
         """Inputs and JSON of a figure: predictions, scores, references and frames of its data sets."""
         recipe = self.recipes[method]
-        spec = recipe.figures[figure]
+        spec = self._figure(method, figure)
         runs = [
             {"method": method, "variant": v, "dataset": d, "seed": spec.seed}
             for d in spec.datasets

@@ -16,7 +16,7 @@ class MetricsFile(Strict):
     seed: int
     scale: str
     items: int  # scored
-    items_of: int | None  # that the data set's split has at this scale, by its card
+    items_of: int | None  # that the data set's split has at this scale: by its card, else by its annotations
     digests: dict[str, str]  # checkpoint, annotations, predictions, recipe
     record: dict[str, str]  # path and digest of the record of the job that predicted
     values: dict[str, float]

@@ -9,6 +9,7 @@ One row   one caption; a video may have many rows, all in one split
 
 import unicodedata
 from collections import defaultdict
+from difflib import get_close_matches
 from pathlib import Path
 
 import pandas as pd
@@ -33,6 +34,7 @@ def parse(root: Path, card: Card) -> pd.DataFrame:
     table = root / "captions.csv"
     if not table.is_file():
         return caption_table("own", [("test", video, None, None) for video in videos])
+    table = table.resolve()  # errors name the user's file, not our link to it
     called = _names(videos)
     split_of: dict[str, tuple[str, int]] = {}
     rows = []
@@ -81,4 +83,6 @@ def _video(where: str, name: str, called: dict[str, set[str]]) -> str:
         raise ValueError(
             f"{where}: video {name!r} may be {' or '.join(sorted(meant))}; expected the path with its folder"
         )
-    raise ValueError(f"{where}: video {name!r} is not in the folder; expected the name of one of its files")
+    close = get_close_matches(wanted, called, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else "expected the name of one of its files"
+    raise ValueError(f"{where}: video {name!r} is not in the folder; {hint}")
