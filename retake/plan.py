@@ -69,6 +69,7 @@ class Plan(Releases, Machines, Reporting, Listing):
         """Resolve every job of every table once, so that whatever cannot be resolved is said before the first job."""
         _ = self.views, self.banks
         self.check_mini_options()
+        self.check_own()
         for method in self.recipes:
             for figure in self.figures_of(method):
                 self.figure_job(method, figure)

@@ -61,6 +61,23 @@ class Releases:
                 where = f"{self.file}: mini_world.{option}"
                 raise SettingError(f"{where}: no release has such an option; {did_you_mean(option, every)}")
 
+    def check_own(self) -> None:
+        """The user's folder and table are there; where they were read before (a clone), that is not asked again."""
+        own = self.config.own
+        read = any(
+            Path(f"{self.results}/releases/{r}/files.json").is_file()
+            for r in self.releases
+            if self.cards[r].access == "folder"
+        )
+        if own is None or read:
+            return
+        if not Path(own.videos).is_dir():
+            raise SettingError(f"{self.file}: own.videos: {own.videos} is no folder")
+        if own.captions is not None and not Path(own.captions).is_file():
+            raise SettingError(
+                f"{self.file}: own.captions: {own.captions} is no file; leave it out for videos without captions"
+            )
+
     def fetch_job(self, release: str) -> Job:
         """What downloads a release, or adopts a folder that the user has."""
         card = self.cards[release]

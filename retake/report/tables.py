@@ -217,7 +217,7 @@ def _md(title: str, cells: list[Cell], metrics: list[str], scale: str) -> str:
         lines.append("| " + " | ".join(text.replace("|", "\\|") for text in shown) + " |")
     lines += ["", f"Scale: {scale}. Ours: mean over seeds ± standard error."]
     if scale == "mini":
-        lines.append("Measured on the mini world: these numbers are not compared with the paper's.")
+        lines.append("Measured at mini scale: these numbers are not compared with the paper's.")
     kinds = dict.fromkeys(cell.kind for cell in cells)
     lines.append("Kinds: " + "; ".join(f"{kind} {KINDS[kind]}" for kind in kinds) + ".")
     return "\n".join(lines) + "\n"

@@ -29,13 +29,17 @@ def did_you_mean(name: str, known: Any) -> str:
 
 
 def _first(error: ValidationError, fields: Callable[[tuple], list[str]]) -> str:
-    first = error.errors()[0]
+    first = min(
+        error.errors(), key=lambda e: e["type"] != "extra_forbidden"
+    )  # a typo explains what is missing
     where = [str(part) for part in first["loc"]]
     key = ".".join(where) or "(whole file)"
     if first["type"] == "extra_forbidden":
         return f"{key}: unknown key; {did_you_mean(where[-1], fields(first['loc'][:-1]))}"
     if first["type"] == "missing":
         return f"{key}: missing; expected a value here"
+    if first["type"] == "model_type":
+        return f"{key}: expected a mapping with {', '.join(fields(first['loc']))}, not {first['input']!r}"
     given = "" if first["type"] == "value_error" else f", not {first['input']!r}"
     return f"{key}: {first['msg'].removeprefix('Value error, ')}{given}"
 

@@ -272,3 +272,20 @@ def test_a_misspelt_option_of_the_mini_world_is_named(project):
 def test_an_option_of_the_config_is_laid_over_the_releases_that_know_it(project):
     project.config["mini_world"] = {"seed": 3}
     assert project.plan().release_job("clips")["options"] == {"captions_per_video": 3, "seed": 3}
+
+
+def test_a_misspelt_key_explains_the_one_that_is_missing(project):
+    project.config["own"] = {"video": "films"}
+    says(project, "config.yaml: own.video", "did you mean 'videos'?")
+
+
+def test_a_value_where_keys_belong_names_the_keys(project):
+    project.config["own"] = "films"
+    says(project, "config.yaml: own: expected a mapping with videos, captions", "'films'")
+
+
+def test_a_folder_of_ones_own_that_is_not_there_is_said_before_any_job(project):
+    project.config["own"] = {"videos": "films", "captions": "table.csv"}
+    says(project, "config.yaml: own.videos: films is no folder")
+    (project.folder / "films").mkdir()
+    says(project, "config.yaml: own.captions: table.csv is no file")
