@@ -17,6 +17,7 @@ from retake.schema.strict import checked_as
 from retake.schema.tasks import METRICS
 
 NOTHING = Measured()
+WHOLE = 0.9  # share of the paper's items below which a score is not put beside the paper's
 
 
 @dataclass
@@ -99,10 +100,12 @@ def _items(measured: Measured, seeds: list[int]) -> tuple[int | None, int | None
     return counts.pop() if counts else (None, None)
 
 
-def _word(printed: Reported | None, values: list[float], scale: str) -> str:
-    """The verdict on a cell that we measure."""
+def _word(printed: Reported | None, values: list[float], scale: str, part: float) -> str:
+    """The verdict on a cell that we measure; none where less than WHOLE of the paper's items was scored."""
     if not values:
         return "not run"
+    if scale == "paper" and part < WHOLE:
+        return f"no verdict: {part:.0%} of the paper's items"
     if scale == "paper" and (printed is None or printed.value is None):
         return "no verdict: no number in the paper"
     reported = math.nan if printed is None or printed.value is None else printed.value
@@ -121,6 +124,7 @@ def _cell(number: int, line: Line, metric: str, measured: Measured, seeds: list[
     if 0 < len(values) < len(seeds):
         notes.append(f"{len(values)} of {len(seeds)} seeds")
     items, items_of = _items(measured, seeds)
+    part = items / items_of if items and items_of else 1.0
     return Cell(
         row=number,
         metric=metric,
@@ -131,7 +135,7 @@ def _cell(number: int, line: Line, metric: str, measured: Measured, seeds: list[
         seeds=len(values),
         items=items,
         items_of=items_of,
-        verdict="quoted" if names["kind"] == "Q" else _word(printed, values, scale),
+        verdict="quoted" if names["kind"] == "Q" else _word(printed, values, scale, part),
         scale=scale,
         note="; ".join(notes),
         **names,

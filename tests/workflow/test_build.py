@@ -130,7 +130,7 @@ def test_a_typo_ends_in_one_line_and_touches_no_result(copy, old, new, words):
 
 def test_a_typo_in_an_empty_folder_makes_no_results_folder(bare):
     bare.edit("retake/methods/etenet/recipe.yaml", "    hidden: 128", "    hiden: 128")
-    done = bare.snakemake(check=False)
+    done = bare.snakemake("annotations", check=False)
     assert done.returncode == 1
     assert "mini.model" in done.stderr
     assert "hiden" in done.stderr

@@ -82,6 +82,12 @@ def test_at_paper_scale_a_cell_gets_its_verdict(tmp_path, table):
     assert "50.1 ± 0.1 (reproduced)" in text
 
 
+def test_a_part_of_the_papers_items_gets_no_verdict(tmp_path, table):
+    files = three(tmp_path, "full", [0.5, 0.5, 0.5], scale="paper", items=9, items_of=90)
+    found, _, _ = table(files, scale="paper")
+    assert found["Mine full", "bleu4"]["verdict"] == "no verdict: 10% of the paper's items"
+
+
 @pytest.mark.parametrize("scale", ["mini", "paper"])
 def test_a_row_without_metrics_is_not_run(table, scale):
     found, _, text = table(scale=scale)
