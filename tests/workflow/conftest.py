@@ -47,7 +47,7 @@ class Project:
             env=self.env(**environment),
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=1800,  # a build on a busy machine
             check=False,
         )
         if check and done.returncode:
