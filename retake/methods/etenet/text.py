@@ -3,6 +3,7 @@ punctuation).
 """
 
 import string
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -14,8 +15,17 @@ SPECIALS = ["<eos>", "<unk>", "<sos>"]
 
 @lru_cache(maxsize=1)
 def _tokenizer():
-    from nltk.tokenize.treebank import TreebankWordTokenizer
-
+    """NLTK's Treebank tokenizer, without scikit-learn: NLTK's classifiers load it where it is installed, which
+    costs a training job two seconds, and do without it where it is not.
+    """
+    absent = "sklearn" not in sys.modules
+    if absent:
+        sys.modules["sklearn"] = None  # an import of it now fails, as if it were not installed
+    try:
+        from nltk.tokenize.treebank import TreebankWordTokenizer
+    finally:
+        if absent:
+            del sys.modules["sklearn"]
     return TreebankWordTokenizer()
 
 
