@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from retake.methods.etenet.text import EOS, SPECIALS, UNK, Vocabulary, tokens_of, vocabulary_of
@@ -44,3 +47,15 @@ def test_a_list_that_is_no_vocabulary_is_refused():
         Vocabulary(["a", "b"])
     with pytest.raises(ValueError, match="twice"):
         Vocabulary([*SPECIALS, "a", "a"])
+
+
+def test_the_tokenizer_loads_no_statistics_and_leaves_them_importable():
+    code = (
+        "import sys\n"
+        "from retake.methods.etenet.text import tokens_of\n"
+        "tokens_of('a dog')\n"
+        "print({'scipy', 'sklearn'} & sys.modules.keys())\n"
+        "import scipy.stats\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
