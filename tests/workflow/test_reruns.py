@@ -86,7 +86,13 @@ def test_a_reworded_claim_is_judged_again(copy):
 
 def test_another_seed_trains_that_seed_and_keeps_the_first(copy):
     copy.edit("config.yaml", "seeds: [1]", "seeds: [1, 2]")
-    wanted = {"train_stage": 4, "predict": 4, "score": 4, **FROM_SCORES, "tabulate": 2}  # one table names its seed
+    wanted = {
+        "train_stage": 4,
+        "predict": 4,
+        "score": 4,
+        **FROM_SCORES,
+        "tabulate": 2,
+    }  # one table names its seed
     del wanted["draw_figure"]  # a figure shows one seed
     assert copy.planned() == wanted
 
