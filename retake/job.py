@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from retake.compiler import postpone_compiler
 from retake.guard import watch_parent
 from retake.planning.code import reached
 from retake.schema.provenance import provenance_of
@@ -261,6 +262,7 @@ def job() -> Iterator[Job]:
     os.environ.update(dict.fromkeys(THREADS, str(arguments["threads"])))
     if not arguments["rule"].startswith(("fetch_", "download_")):
         os.environ.update(OFFLINE)
+    postpone_compiler()
     current, running = _start(arguments)
     try:
         yield current
