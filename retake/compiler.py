@@ -52,9 +52,7 @@ class _Compiler(_StandIn):
     def graph_break(msg: str = "") -> None: ...
 
     @staticmethod
-    def disable(
-        fn: Any = None, recursive: bool = True, *, reason: str | None = None, wrapping: bool = True
-    ) -> Any:
+    def disable(fn: Any = None, *_: Any, **__: Any) -> Any:
         return fn if fn is not None else lambda fn: fn
 
 
@@ -67,7 +65,7 @@ class _Utils(_StandIn):
 class _Finder(MetaPathFinder, Loader):
     """An import from within the compiler: the whole of it comes first, and its module is the one that it made."""
 
-    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, *_: Any) -> ModuleSpec | None:
         if not fullname.startswith(f"{NAME}."):
             return None
         _real(NAME)

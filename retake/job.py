@@ -27,6 +27,8 @@ from retake.planning.code import reached
 from retake.schema.provenance import provenance_of
 from retake.schema.record import DECIDES, RecordWriter, digest_of
 
+postpone_compiler()  # here, because a script's next import may be torch
+
 HASHED_UP_TO = (
     256 * 2**20
 )  # bytes; larger inputs are named in the record by size alone, their index has digests
@@ -262,7 +264,6 @@ def job() -> Iterator[Job]:
     os.environ.update(dict.fromkeys(THREADS, str(arguments["threads"])))
     if not arguments["rule"].startswith(("fetch_", "download_")):
         os.environ.update(OFFLINE)
-    postpone_compiler()
     current, running = _start(arguments)
     try:
         yield current

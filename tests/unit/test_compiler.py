@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+SCRIPTS = Path("scripts")
 STEP = """
 import torch
 def step():
@@ -72,9 +74,22 @@ def test_whoever_asks_for_the_compiler_gets_the_real_one(use):
 
 
 def test_a_compiler_that_is_there_stays():
-    code = "import torch._dynamo as real\nfrom retake.compiler import postpone_compiler\npostpone_compiler()\n"
+    code = (
+        "import torch._dynamo as real\nfrom retake.compiler import postpone_compiler\npostpone_compiler()\n"
+    )
     assert said(code + "import torch._dynamo as now; print(now is real)", postponed=False) == "True\n"
 
 
 def test_who_looks_through_all_modules_finds_no_compiler():
-    assert said(f"import sys, torch, inspect\ninspect.getmodule(len)\ninspect.stack()\n{RUNNING}") == "False\n"
+    assert (
+        said(f"import sys, torch, inspect\ninspect.getmodule(len)\ninspect.stack()\n{RUNNING}") == "False\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "script", [p.name for p in sorted(SCRIPTS.glob("*.py")) if "retake.training" in p.read_text()]
+)
+def test_a_script_postpones_it_before_it_imports_torch(script):
+    lines = (SCRIPTS / script).read_text().splitlines()
+    above = "\n".join(line for line in lines if line.startswith(("import ", "from ")))
+    assert said(f"import sys\n{above}\n{RUNNING}", postponed=False) == "False\n"
