@@ -29,20 +29,19 @@ def said(code: str, *, postponed: bool = True) -> str:
 RUNNING = "print('torch._dynamo.convert_frame' in sys.modules)"
 
 
-@pytest.mark.parametrize(
-    "work",
-    [
-        pytest.param("import timm; timm.create_model('resnet18', num_classes=2)", id="an image network"),
-        pytest.param(STEP + "step()", id="an optimiser's step"),
-        pytest.param(
-            "import accelerate, torch\n"
-            "a = accelerate.Accelerator(cpu=True)\na.unwrap_model(a.prepare(torch.nn.Linear(1, 1)))",
-            id="a model handed to accelerate",
-        ),
-    ],
-)
-def test_a_job_does_not_import_the_compiler(work):
-    assert said(f"import sys\n{work}\n{RUNNING}") == "False\n"
+WORK = f"""
+import accelerate, sys, timm, torch
+{STEP}
+timm.create_model("resnet18", num_classes=2)
+step()
+a = accelerate.Accelerator(cpu=True)
+a.unwrap_model(a.prepare(torch.nn.Linear(1, 1)))
+"""
+
+
+def test_a_job_does_not_import_the_compiler():
+    """Not for an image network, an optimiser's step, or a model handed to accelerate."""
+    assert said(WORK + RUNNING) == "False\n"
 
 
 def test_a_step_is_the_same_with_and_without():
@@ -55,11 +54,7 @@ def test_a_step_is_the_same_with_and_without():
         pytest.param(
             "f = torch.compile(lambda x: 2 * x, backend='eager'); assert f(torch.ones(1)) == 2", id="compile"
         ),
-        pytest.param("torch._dynamo.reset()", id="an attribute"),
         pytest.param("from torch._dynamo.utils import counters", id="a name of a module of its own"),
-        pytest.param(
-            "import torch._dynamo.convert_frame as a; assert a is torch._dynamo.convert_frame", id="a module"
-        ),
         pytest.param("from torch._dynamo import config; assert config is torch._dynamo.config", id="a part"),
         pytest.param(
             "import torchvision.ops; assert sys.modules['torchvision.ops.roi_align']"
