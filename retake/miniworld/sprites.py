@@ -50,7 +50,7 @@ def _drawing(sprite: tuple) -> tuple[list[tuple], str, str, bool, bool]:
     return sign_shapes(what, *rest), "", "", False, False
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def picture(sprite: tuple, size_px: int) -> tuple[np.ndarray, np.ndarray]:
     """(S, S, 3) colour times cover and (S, S, 1) one minus cover; float32, not to be written to."""
     shapes, colour, mark, mirror, lies = _drawing(sprite)
@@ -84,7 +84,7 @@ def picture(sprite: tuple, size_px: int) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(fine[..., :3]), np.ascontiguousarray(1 - fine[..., 3:])
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def extent(sprite: tuple, size_px: int) -> tuple[int, int, int, int]:
     """(x0, y0, x1, y1) in pixels of what a picture covers, ends excluded."""
     cover = picture(sprite, size_px)[1][..., 0] < 0.5

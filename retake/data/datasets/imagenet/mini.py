@@ -42,7 +42,7 @@ def annotate(world: World, root: Path, plan: MiniPlan) -> pd.DataFrame:
     truth = []
     for split, name in (("train", "train_cls"), ("val", "val")):
         solution, listed = ["ImageId,PredictionString"], []
-        pictures = [one for one in _pictures(world, plan) if one[0] == split]
+        pictures = (one for one in _pictures(world, plan) if one[0] == split)
         for number, (_, wnid, video_id, clip) in enumerate(pictures, start=1):
             solution.append(f"{video_id},{wnid} {' '.join(map(str, _box(clip)))} ")
             listed.append(f"{wnid}/{video_id} {number}" if split == "train" else f"{video_id} {number}")
