@@ -1,5 +1,6 @@
 """A rule's code is found by reading imports."""
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ def package(tmp_path, monkeypatch):
     files = {
         "retake/__init__.py": "",
         "retake/a.py": "from retake.deep import inner\n",
-        "retake/deep/__init__.py": "",
+        "retake/deep/__init__.py": '"""Says nothing."""\n',
+        "retake/loud/__init__.py": "from retake.loud.voice import hum\n",
+        "retake/loud/voice.py": "hum = 1\n",
         "retake/deep/inner.py": "def f():\n    import retake.late\n",
-        "retake/late.py": "import os\n",
+        "retake/late.py": "import os\nfrom retake.loud import (\n    hum,  # tone\n)\n",
         "retake/unused.py": "import retake.a\n",
         "scripts/run.py": "from retake.a import f\n",
     }
@@ -22,23 +25,22 @@ def package(tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
-    code._imports.cache_clear()
-    code.reached.cache_clear()
-    code._files.cache_clear()
+    caches = (code._imports, code.reached, code._files, code._says_something)
+    for each in caches:
+        each.cache_clear()
     yield
-    code._imports.cache_clear()
-    code.reached.cache_clear()
-    code._files.cache_clear()
+    for each in caches:
+        each.cache_clear()
 
 
 @pytest.mark.usefixtures("package")
 def test_what_a_script_reaches_is_found_through_packages_and_late_imports_and_nothing_else():
     assert code.reached("scripts/run.py") == (
-        "retake/__init__.py",
         "retake/a.py",
-        "retake/deep/__init__.py",
         "retake/deep/inner.py",
         "retake/late.py",
+        "retake/loud/__init__.py",
+        "retake/loud/voice.py",
     )
 
 
@@ -54,3 +56,16 @@ def test_no_path_is_absolute():
     )
     assert "retake/training/loop.py" in found
     assert not any(Path(f).is_absolute() for f in found)
+
+
+@pytest.mark.parametrize(
+    "file", sorted(map(str, [*Path("retake").rglob("*.py"), *Path("scripts").glob("*.py")]))
+)
+def test_an_import_is_found_wherever_a_whole_reading_finds_it(file):
+    whole = set()
+    for node in ast.walk(ast.parse(Path(file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            whole |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            whole |= {alias.name for alias in node.names}
+    assert set(code._imports(file)) == {name for name in whole if name and f"{name}.".startswith("retake.")}
