@@ -1,4 +1,4 @@
-"""What the jobs of a workflow find around them, whichever way Snakemake was started. Standard library only."""
+"""What a workflow and its jobs find around them, whichever way Snakemake was started."""
 
 import os
 import sys
@@ -14,6 +14,17 @@ def prepare(basedir: str | Path) -> None:
     _first("PYTHONPATH", Path(basedir))
     # a script's own folder is not searched: `import tabulate` in torch would run scripts/tabulate.py
     os.environ["PYTHONSAFEPATH"] = "1"
+
+
+def parameters_are_text() -> None:
+    """Spare Snakemake the import of pandas, a fifth of a run that finds nothing to do.
+
+    Snakemake imports it to ask whether a rule's parameter is a data frame. Ours are strings: what this leaves
+    of the question is what Snakemake asks where pandas is not installed.
+    """
+    from snakemake.persistence import PersistenceBase
+
+    PersistenceBase._serialize_param = property(lambda self: self._serialize_param_builtin)  # type: ignore[method-assign,assignment]
 
 
 def _first(variable: str, folder: Path) -> None:

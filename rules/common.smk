@@ -18,6 +18,7 @@ except SettingError as error:
 
 guard.enter(workflow)
 environment.prepare(workflow.basedir)
+environment.parameters_are_text()
 if workflow.is_main_process:
     PLAN.refresh_releases()
 

@@ -17,7 +17,7 @@ MAY_IMPORT = {  # folder or module of retake/ -> our folders, and third parties,
         "plan",
         "data",
     },  # of data only what is light: see LIGHT  # plan: for its type only
-    "environment": set(),
+    "environment": {"snakemake"},
     "compiler": set(),
     "settle": {"guard"},
     "guard": {"settle"},

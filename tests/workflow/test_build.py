@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 
 import pytest
 import yaml
@@ -24,6 +25,19 @@ def test_a_second_run_does_nothing(copy):
     assert "Nothing to be done" in said(copy.snakemake("-n"))
     assert "Nothing to be done" in said(copy.snakemake())
     assert files_of(copy.folder) == before
+
+
+def test_a_run_that_finds_nothing_to_do_imports_no_table_library_and_no_torch(copy):
+    """Seconds at each start: the parts of the package that the graph needs do not, nor does Snakemake by itself."""
+    code = (
+        "import sys; from snakemake.cli import main\n"
+        "try: main(['-n'])\n"
+        "except SystemExit as ended: assert not ended.code\n"
+        "print('imported', sorted({'pandas', 'torch', 'mlflow'} & set(sys.modules)))"
+    )
+    done = copy.run(sys.executable, "-c", code)
+    assert "Nothing to be done" in said(done)
+    assert "imported []" in done.stdout
 
 
 def test_what_a_build_leaves(built):
