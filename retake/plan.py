@@ -87,7 +87,7 @@ class Plan(Releases, Machines, Reporting, Listing):
     def _gather(self, method: str, recipe: Recipe) -> None:
         """Read the cards of all that the method touches; every name must exist and suit its task."""
         for dataset in self.chosen[method]:
-            card = self._card(dataset, f"{self.file}: run: {method}")
+            card = self._read(dataset, f"{self.file}: run: {method}")
             if recipe.task not in card.tasks:
                 have = ", ".join(card.tasks)
                 raise SettingError(
@@ -96,7 +96,7 @@ class Plan(Releases, Machines, Reporting, Listing):
         for name, stage in recipe.stages.items():
             for source in stage.data:
                 if source.dataset != "target":
-                    self._card(source.dataset, f"{self.recipe_files[method]}: stages.{name}.data")
+                    self._read(source.dataset, f"{self.recipe_files[method]}: stages.{name}.data")
             for start in stage.start:
                 if start.weights:
                     self._foundation(start.weights, f"{self.recipe_files[method]}: stages.{name}.start")
@@ -111,6 +111,15 @@ class Plan(Releases, Machines, Reporting, Listing):
                     )
         for name in recipe.variants:
             variant_of(recipe, name, self.recipe_files[method])
+
+    def _read(self, dataset: str, where: str) -> Card:
+        """The card of what is to be read; a release that is nothing else is refused, its data sets are named."""
+        card = self._card(dataset, where)
+        if not card.tasks:
+            files = self.card_files.items()
+            readings = [name for name, file in files if read_card(file).release == dataset]
+            raise SettingError(f"{where}: {dataset!r} is a release, no data set; have {', '.join(readings)}")
+        return card
 
     def _card(self, dataset: str, where: str) -> Card:
         if dataset not in self.card_files:
@@ -132,11 +141,12 @@ class Plan(Releases, Machines, Reporting, Listing):
         if name not in self.weights:
             self.weights[name] = card = read_weights_card(self.weights_files[name])
             if self.scale == "mini":
-                self._card(card.mini.pretrain.dataset, f"{self.weights_files[name]}: mini.pretrain.dataset")
+                self._read(card.mini.pretrain.dataset, f"{self.weights_files[name]}: mini.pretrain.dataset")
 
     @property
     def datasets(self) -> list[str]:
-        return sorted(self.cards)
+        """All that are read; a release that is nothing else is none."""
+        return sorted(name for name, card in self.cards.items() if card.tasks)
 
     @property
     def releases(self) -> list[str]:

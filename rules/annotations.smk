@@ -5,7 +5,7 @@ rule build_annotations:
     input:
         manifests=lambda wildcards: PLAN.annotation_inputs(wildcards.dataset),
         script="scripts/build_annotations.py",
-        code=code_of("build_annotations", "retake/data/datasets/{dataset}/parse.py"),
+        code=lambda wildcards: PLAN.code("build_annotations", PLAN.parser(wildcards.dataset)),
     output:
         table="<results>/annotations/{dataset}.parquet",
         record="<results>/records/build_annotations/{dataset}.jsonl",

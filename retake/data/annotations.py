@@ -22,10 +22,13 @@ SCHEMA = pa.schema([(name, LISTS.get(name) or KINDS[kind]) for name, kind in COL
 def build_annotations(*, dataset: str, root: Path, out: Path) -> None:
     """Parse the release under `root` as `dataset` reads it and write the table: same files, same bytes.
 
+    A data set without a parse.py is read by its release's, which is told by the card what is asked.
     Raises ValueError that names file and row, or the split that the card does not know.
     """
     card = read_card(CARDS / dataset / "card.yaml")
-    table = checked(importlib.import_module(f"retake.data.datasets.{dataset}.parse").parse(Path(root), card))
+    own = card.release is None or (CARDS / dataset / "parse.py").is_file()
+    parser = importlib.import_module(f"retake.data.datasets.{dataset if own else card.release}.parse")
+    table = checked(parser.parse(Path(root), card).assign(dataset=dataset))
     if table.empty:
         raise ValueError(
             f"{root}: data set {dataset}: not one row; expected annotations as its card describes them"

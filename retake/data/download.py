@@ -120,13 +120,15 @@ def _message(release: str, root: Path, card: Card, missing: list[str], failed: I
     why = {
         "open": "could not be fetched whole",
         "form": "is given out after a form is signed, so it cannot be fetched from here",
+        "packed": "comes in archives that nothing here opens",
         "dead": "is no longer given out by its makers",
         "folder": "is a folder of your own",
     }[card.access]
     lines = [f"{card.title} ({release}) {why}."]
     lines += [f"  tried    {line}" for line in failed]
     lines += [f"  missing  {line}" for line in missing]
-    lines += [f"  ask at   {source.url}" for source in card.sources if card.access == "form"]
+    if asked := {"form": "ask at   ", "packed": "unpack   "}.get(card.access):
+        lines += [f"  {asked}{source.url}" for source in card.sources]
     lines += [
         f"Put the missing files under {root}/ with the names above, or name a folder that holds them in",
         f"config.yaml (folders: {{{release}: /path/to/it}}),",

@@ -33,11 +33,12 @@ def top_k_accuracy(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
     return float(hits_in_top(scores, labels, k).mean())
 
 
-def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over classes of the area under the precision-recall steps.
+def average_precisions(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each class the area under its precision-recall steps, and how many positives it has: (K,), (K,) int.
 
-    scores (N, K) float, higher is surer; labels (N, K) in {0, 1}. A class with no positive is left out.
-    Ties keep the order of rows. Raises ValueError if no class has a positive, on other labels, and on a NaN.
+    scores (N, K) float, higher is surer; labels (N, K) in {0, 1}. The area is the mean, over the positives, of
+    the precision at their rank; it is NaN for a class with no positive. Ties keep the order of rows. Raises
+    ValueError if no class has a positive, on other labels, and on a NaN.
     """
     _checked(scores, labels, scores.shape)
     if not np.isin(labels, (0, 1)).all():
@@ -48,5 +49,18 @@ def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
     positives = hits.sum(axis=0)
     if not positives.any():
         raise ValueError("no class has a positive label; is this the split that has annotations?")
-    average = (precision * hits).sum(axis=0)[positives > 0] / positives[positives > 0]
-    return float(average.mean())
+    sums = (precision * hits).sum(axis=0)
+    return np.where(positives > 0, sums / np.maximum(positives, 1), np.nan), positives
+
+
+def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over classes of `average_precisions`; a class with no positive is left out."""
+    return float(np.nanmean(average_precisions(scores, labels)[0]))
+
+
+def weighted_average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over classes of `average_precisions`, weighted by how many positives a class has; one without
+    any weighs nothing.
+    """
+    average, positives = average_precisions(scores, labels)
+    return float(np.nansum(average * positives) / positives.sum())

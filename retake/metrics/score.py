@@ -1,5 +1,6 @@
 """Score one prediction table: the set's values, and a table of what each item adds to them."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,11 +11,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from retake.metrics import captioning
-from retake.metrics.classification import hits_in_top, mean_average_precision
+from retake.metrics.classification import (
+    hits_in_top,
+    mean_average_precision,
+    weighted_average_precision,
+)
 from retake.metrics.facts import fact_hits
 from retake.schema.metrics_file import MetricsFile
 
+LOG = logging.getLogger(__name__)
 FACTS = "facts_"
+TOP = {"top1": 1, "top5": 5}
+PRECISIONS = {"map": mean_average_precision, "wap": weighted_average_precision}
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,7 @@ def _facts(answers: Answers, metrics: list[str]) -> Scored:
 
 
 def _classes(answers: Answers, metrics: list[str]) -> Scored:
+    """top1, top5: hits an item. map, wap: of the items with a label; they do not decompose over items."""
     widths = {len(row) for row in answers.column("scores")}
     if len(widths) > 1:
         raise ValueError(f"items have different numbers of class scores: {sorted(widths)}")
@@ -96,25 +105,40 @@ def _classes(answers: Answers, metrics: list[str]) -> Scored:
         labels.append(sorted(found))
     values, columns = {}, {}
     for metric in metrics:
-        if metric == "map":
-            marks = np.zeros(scores.shape, dtype=np.int64)
-            for row, classes in enumerate(labels):
-                marks[row, classes] = 1
-            values[metric] = mean_average_precision(scores, marks)
+        if metric in PRECISIONS:
+            values[metric] = PRECISIONS[metric](*_marked(metric, scores, labels))
             continue
         if odd := [item for item, found in zip(answers.items, labels, strict=True) if len(found) != 1]:
             raise ValueError(
                 f"{metric} needs one label an item; not so for {len(odd)} items, first {odd[0]!r}"
             )
-        hits = hits_in_top(scores, np.asarray(labels)[:, 0], {"top1": 1, "top5": 5}[metric])
+        hits = hits_in_top(scores, np.asarray(labels)[:, 0], TOP[metric])
         values[metric], columns[metric] = float(hits.mean()), hits.astype(float).tolist()
     return values, columns
+
+
+def _marked(metric: str, scores: np.ndarray, labels: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """(scores, marks), both (items with a label, classes).
+
+    An item without any label is left out: nobody said what it shows.
+    """
+    kept = [row for row, classes in enumerate(labels) if classes]
+    if not kept:
+        raise ValueError(f"{metric}: none of {len(labels)} items has a label")
+    if len(kept) < len(labels):
+        LOG.warning(
+            "%s: %d of %d items have no label, left out", metric, len(labels) - len(kept), len(labels)
+        )
+    marks = np.zeros((len(kept), scores.shape[1]), dtype=np.int64)
+    for row, item in enumerate(kept):
+        marks[row, labels[item]] = 1
+    return scores[kept], marks
 
 
 FAMILIES: tuple[tuple[Callable[[str], bool], Callable[[Answers, list[str]], Scored]], ...] = (
     (captioning.METRICS.__contains__, _captions),
     (lambda name: name.startswith(FACTS), _facts),
-    (("top1", "top5", "map").__contains__, _classes),
+    ((*TOP, *PRECISIONS).__contains__, _classes),
 )
 
 

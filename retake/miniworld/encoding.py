@@ -27,9 +27,11 @@ def encode(
     b_frames: int = 0,
     gop: int = 12,
     sound: np.ndarray | None = None,
+    tag: str | None = None,
 ) -> None:
     """Write (T, H, W, 3) uint8 RGB frames, and mono int16 `sound` at SOUND_RATE; `path` says the container.
 
+    tag  the four letters by which an AVI calls its codec, where they are to be others than the writer's
     Raises ValueError on an unknown codec and on odd sizes (their colour planes are halved).
     """
     if codec not in CODECS:
@@ -42,6 +44,8 @@ def encode(
         stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
         context = stream.codec_context
         context.thread_count, context.gop_size, context.max_b_frames = 1, gop, b_frames
+        if tag is not None:
+            context.codec_tag = tag
         voice = _sound_stream(container, Path(path)) if sound is not None else None
         for number, planes in enumerate(_yuv420(frames)):
             picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")

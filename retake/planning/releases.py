@@ -118,13 +118,18 @@ class Releases:
     def annotations_job(self, dataset: str) -> Job:
         card = self.cards[dataset]
         facts = card.model_dump(
-            mode="json", include={"release", "access", "media", "tasks", "splits", "counts"}
+            mode="json", include={"release", "fold", "access", "media", "tasks", "splits", "counts"}
         )
         return {
             "dataset": dataset,
             "root": self.root(self.release_of(dataset)),
             "card": facts,
         }
+
+    def parser(self, dataset: str) -> str:
+        """The file that reads a data set: its own, or its release's."""
+        own, shared = (self.card_files[d].with_name("parse.py") for d in (dataset, self.release_of(dataset)))
+        return (own if own.is_file() else shared).as_posix()
 
     def annotation_inputs(self, dataset: str) -> list[str]:
         """The manifests that the parser's files stand in."""

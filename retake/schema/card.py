@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from retake.schema.recipe import Pretrain
-from retake.schema.strict import Strict, checked_as, read_yaml
+from retake.schema.strict import SettingError, Strict, checked_as, read_yaml
 
 Scale = Literal["mini", "paper"]
 
@@ -49,18 +49,20 @@ class Mini(Strict):
 
 
 class Card(Strict):
-    """A data set: facts, no behaviour."""
+    """A data set: facts, no behaviour. What a reading of another's release leaves out is as in that card."""
 
     release: str | None = None  # whose bytes it reads; its own name when left out
+    fold: PositiveInt | None = None  # which of the published ways to split the release
     title: str
     licence: str
     notes: str | list[str] = []
-    access: Literal["open", "form", "dead", "folder"]  # folder: the user's own videos
+    # packed: in archives that nothing here opens; folder: the user's own videos
+    access: Literal["open", "form", "packed", "dead", "folder"]
     checked_on: str | None = None
     sources: list[File] = []
     expects: list[Expected] = []
     media: Media | None = None
-    tasks: list[str] = Field(min_length=1)
+    tasks: list[str]  # none: a release only, which its readings name
     splits: dict[str, PositiveInt] = {}  # published items per split
     counts: dict[str, PositiveInt] = {}
     lists_media: bool = False  # the parser lists the media files, so it depends on them too
@@ -74,6 +76,8 @@ class Card(Strict):
             raise ValueError("shards: expected a number for mini and one for paper")
         if self.access == "open" and self.release is None and not self.sources:
             raise ValueError("access is open, so sources must say where from")
+        if self.release is not None and not self.tasks:
+            raise ValueError("tasks: expected what is asked of the release that it reads")
         return self
 
     def items_of(self, split: str, scale: str) -> int | None:
@@ -119,7 +123,20 @@ class WeightsCard(Strict):
 
 
 def read_card(path: str | Path) -> Card:
-    return checked_as(Card, read_yaml(path), path)
+    """The card of a data set, completed by the one of the release that it reads, whose folder lies beside it.
+
+    A key of its own replaces the release's whole. Raises SettingError that names file and key.
+    """
+    path, raw = Path(path), read_yaml(path)
+    release = raw.get("release") if isinstance(raw, dict) else None
+    if release is not None and release != path.parent.name:
+        beside = path.parent.parent / str(release) / "card.yaml"
+        if not beside.is_file():
+            raise SettingError(f"{path}: release: no data set {release!r}; expected {beside}")
+        base = read_yaml(beside)
+        checked_as(Card, base, beside)  # what is wrong there is said of there
+        raw = {**base, **raw}
+    return checked_as(Card, raw, path)
 
 
 def read_weights_card(path: str | Path) -> WeightsCard:

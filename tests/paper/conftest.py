@@ -100,7 +100,7 @@ def at_paper_scale(tmp_path, served, method, table) -> AtPaperScale:
         source = {"url": f"{served.url}/{release}.tar", "file": f"{release}.tar", "unpack": "tar"}
         source |= {"sha256": sha256(body).hexdigest(), "size": len(body)}
         expects = [{"path": want.path} for want in PLAN.cards[release].expects]
-        copy.edit(release, sources=[source], expects=expects, shards={"mini": 1, "paper": 1})
+        copy.edit(release, access="open", sources=[source], expects=expects, shards={"mini": 1, "paper": 1})
     for weights in PLAN.published:
         hub, files = PLAN.weights[weights].source, published_weights(weights)
         for file in hub.files:

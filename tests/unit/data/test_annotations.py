@@ -86,8 +86,32 @@ def test_what_is_left_out_is_counted_and_shown(caplog):
     ]
 
 
-@pytest.mark.parametrize("dataset", ["msvd", "msrvtt", "own", "imagenet"])
+@pytest.mark.parametrize("dataset", ["msvd", "msrvtt", "own", "imagenet", "ucf101_1", "hmdb51_3", "charades"])
 def test_a_parser_that_finds_nothing_names_the_folder(dataset, tmp_path):
     (tmp_path / "videos").mkdir()
     with pytest.raises(ValueError, match=str(tmp_path)):
         build_annotations(dataset=dataset, root=Path(tmp_path), out=tmp_path / "out.parquet")
+
+
+def test_a_reading_without_a_parser_of_its_own_is_read_by_its_releases(tmp_path):
+    root = tmp_path / "ucf101"
+    (root / "videos").mkdir(parents=True)
+    for group in (1, 2):
+        (root / f"videos/v_Run_g0{group}_c01.avi").touch()
+    (root / "classInd.txt").write_text("1 Run\n")
+    for fold, (train, test) in {2: (1, 2), 3: (2, 1)}.items():
+        (root / f"trainlist0{fold}.txt").write_text(f"Run/v_Run_g0{train}_c01.avi 1\n")
+        (root / f"testlist0{fold}.txt").write_text(f"Run/v_Run_g0{test}_c01.avi\n")
+    for fold in (2, 3):
+        build_annotations(dataset=f"ucf101_{fold}", root=root, out=tmp_path / "out.parquet")
+        table = pd.read_parquet(tmp_path / "out.parquet")
+        assert set(table["dataset"]) == {f"ucf101_{fold}"}
+        assert set(table["label_set"]) == {"ucf101"}
+        assert list(table["item_id"]) == [f"v_Run_g0{group}_c01" for group in ((1, 2) if fold == 2 else (2, 1))]
+
+
+def test_an_item_without_a_label_has_an_empty_list_and_one_that_nobody_labelled_has_none(tmp_path):
+    row = {"dataset": "x", "split": "test", "video_id": "a", "start_s": 0.0, "origin": "release"}
+    rows = [row | {"item_id": n, "ref_id": n, "labels": labels} for n, labels in (("a", []), ("b", None))]
+    write_table(checked(pd.DataFrame(rows)), tmp_path / "out.parquet")
+    assert pq.read_table(tmp_path / "out.parquet")["labels"].to_pylist() == [[], None]

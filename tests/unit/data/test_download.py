@@ -157,7 +157,12 @@ def test_an_archive_that_writes_outside_is_refused_and_not_kept(card, server):
 
 
 @pytest.mark.parametrize(
-    ("access", "why"), [("form", "after a form is signed"), ("dead", "no longer given out")]
+    ("access", "why"),
+    [
+        ("form", "after a form is signed"),
+        ("packed", "in archives that nothing here opens"),
+        ("dead", "no longer given out"),
+    ],
 )
 def test_a_gated_or_dead_release_is_never_asked_for(card, server, access, why):
     card(access=access)
@@ -168,6 +173,7 @@ def test_a_gated_or_dead_release_is_never_asked_for(card, server, access, why):
     assert "missing  words.csv or words.json" in said
     assert "Put the missing files under data/toy/" in said
     assert ("ask at   https://clips.example/toy.zip" in said) == (access == "form")
+    assert ("unpack   https://clips.example/toy.zip" in said) == (access == "packed")
     assert server.requests == []
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from retake.metrics import captioning
 from retake.metrics.score import score
+from retake.report.bootstrap import mean_of
+from retake.report.claims import _statistics
 
 PROVENANCE = {
     "method": "etenet",
@@ -128,6 +130,44 @@ def test_class_scores_are_scored(run):
     # class 0: its one positive leads; class 1: its one positive leads too
     assert json.loads(out.read_text())["values"] == {"top1": 0.5, "map": 1.0}
     assert pq.read_table(items).to_pydict() == {"item_id": ["a", "b"], "top1": [1.0, 0.0]}
+
+
+def test_precisions_are_those_of_the_items_that_have_a_label(run, caplog):
+    scores = {"a": [0.9, 0.1], "b": [0.8, 0.2], "c": [0.7, 0.3], "d": [0.95, 0.4]}
+    answers = [{"item_id": item, "scores": row} for item, row in scores.items()]
+    out, items = run(answers, ["map", "wap"], annotations=labelled(a=[1], b=[0, 1], c=[0], d=[]))
+    # of a, b, c; class 0 in the order a, b, c: hits at ranks 2 and 3; class 1 in the order c, b, a: the same
+    assert json.loads(out.read_text())["values"] == {
+        name: pytest.approx((1 / 2 + 2 / 3) / 2) for name in ("map", "wap")
+    }
+    assert "map: 1 of 4 items have no label, left out" in caplog.text
+    assert pq.read_table(items).to_pydict() == {"item_id": ["a", "b", "c", "d"]}
+
+
+def test_wap_and_map_differ_where_classes_come_unequally_often(run):
+    scores = {"a": [0.9, 0.1], "b": [0.8, 0.2], "c": [0.7, 0.3]}
+    answers = [{"item_id": item, "scores": row} for item, row in scores.items()]
+    out, _ = run(answers, ["map", "wap"], annotations=labelled(a=[0, 1], b=[0], c=[0]))
+    # class 0: 1 of three positives; class 1: its one positive comes last, 1/3
+    values = json.loads(out.read_text())["values"]
+    assert values == {"map": pytest.approx((1 + 1 / 3) / 2), "wap": pytest.approx((3 * 1 + 1 / 3) / 4)}
+
+
+def test_no_item_with_a_label_is_an_error(run):
+    with pytest.raises(ValueError, match="wap: none of 1 items has a label"):
+        run([{"item_id": "a", "scores": [0.9, 0.1]}], ["wap"], annotations=labelled(a=[]))
+
+
+def test_hits_of_classes_are_kept_for_each_item_so_that_a_claim_can_draw_items(run):
+    answers = [{"item_id": f"v{n}", "scores": [float(k == n % 7) for k in range(8)]} for n in range(20)]
+    labels = {f"v{n}": [n % 5] for n in range(20)}
+    out, items = run(answers, ["top1", "top5"], annotations=labelled(**labels))
+    table = pq.read_table(items).to_pandas()
+    values = json.loads(out.read_text())["values"]
+    for metric in ("top1", "top5"):
+        assert set(table[metric]) == {0.0, 1.0}
+        sums = _statistics(metric, table).sum(axis=0)
+        assert mean_of(sums) == pytest.approx(values[metric], abs=1e-15)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,17 @@ def test_a_video_decodes_to_the_frames_that_went_in(
     assert np.abs(frames.astype(int) - FRAMES).mean() < 6
 
 
+@pytest.mark.parametrize("tag", [None, "DX50", "XVID"])
+def test_an_avi_calls_its_codec_as_asked(tmp_path: Path, tag: str | None) -> None:
+    encode(FRAMES, tmp_path / "clip.avi", codec="mpeg4", fps=CLIP.fps, tag=tag, b_frames=1, gop=250)
+    with av.open(str(tmp_path / "clip.avi")) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.codec_tag == (tag or "FMP4")
+        frames = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(stream)])
+    assert frames.shape == FRAMES.shape
+    assert np.abs(frames.astype(int) - FRAMES).mean() < 6
+
+
 @pytest.mark.parametrize(("codec", "suffix", "name", "b_frames"), WAYS)
 def test_encoding_twice_gives_the_same_bytes(
     tmp_path: Path, codec: str, suffix: str, name: str, b_frames: int

@@ -289,3 +289,43 @@ def test_a_folder_of_ones_own_that_is_not_there_is_said_before_any_job(project):
     says(project, "config.yaml: own.videos: films is no folder")
     (project.folder / "films").mkdir()
     says(project, "config.yaml: own.captions: table.csv is no file")
+
+
+def readings(project):
+    """Two folds of the invented release, one with a parser of its own."""
+    project.card["tasks"] = []
+    project.write()
+    datasets = project.folder / "retake/data/datasets"
+    (datasets / "clips/parse.py").write_text("")
+    for fold in (1, 2):
+        (datasets / f"clips_{fold}").mkdir(exist_ok=True)
+        card = f"release: clips\nfold: {fold}\ntitle: Fold {fold}\ntasks: [caption]\n"
+        (datasets / f"clips_{fold}/card.yaml").write_text(card)
+    (datasets / "clips_2/parse.py").write_text("")
+    project.config["run"][0]["datasets"] = ["clips_1", "clips_2"]
+
+
+def test_folds_of_a_release_share_its_videos_and_its_parser(project):
+    readings(project)
+    plan = project.plan()
+    assert plan.releases == ["clips"]
+    assert plan.datasets == ["clips_1", "clips_2"]
+    assert plan.parser("clips_1") == "retake/data/datasets/clips/parse.py"
+    assert plan.parser("clips_2") == "retake/data/datasets/clips_2/parse.py"
+    jobs = [plan.annotations_job(f"clips_{fold}") for fold in (1, 2)]
+    assert [job["card"]["fold"] for job in jobs] == [1, 2]
+    assert {job["root"] for job in jobs} == {"data/mini/clips"}
+    assert plan.splits("clips_1") == {"train": 40, "test": 20}
+    run = RUN | {"dataset": "clips_2"}
+    inputs = plan.trainings.job(run, "first")["inputs"]
+    assert inputs["annotations"] == ["results/mini/annotations/clips_2.parquet"]
+    assert inputs["index"] == ["results/mini/media/frames16/clips/index.parquet"]
+
+
+def test_a_release_that_is_no_data_set_names_its_readings(project):
+    readings(project)
+    project.config["run"][0]["datasets"] = ["clips"]
+    says(project, "config.yaml: run: pulse: 'clips' is a release, no data set; have clips_1, clips_2")
+    project.config["run"][0]["datasets"] = ["clips_1"]
+    project.recipe["stages"]["first"]["data"] = [{"dataset": "clips", "view": "frames16"}]
+    says(project, "recipe.yaml: stages.first.data: 'clips' is a release", "clips_1, clips_2")
