@@ -312,6 +312,9 @@ class Plan(Releases, Machines, Reporting, Listing):
         }
         if any(m.startswith("facts_") for m in metrics):
             inputs["truth"] = f"{self.results}/releases/{self.release_of(run['dataset'])}/truth.parquet"
+        if "meteor" in metrics:
+            filtered = f"{self.results}/metrics/paraphrases/{run['dataset']}"
+            inputs |= {"paraphrases": f"{filtered}.gz", "words": f"{filtered}.txt"}
         identity = {
             **run,
             "seed": int(run["seed"]),

@@ -1,6 +1,29 @@
 """Scores of one prediction table, over its split and item by item."""
 
 
+rule filter_paraphrases:
+    input:
+        annotations=lambda wildcards: PLAN.annotations(wildcards.dataset),
+        script="scripts/filter_paraphrases.py",
+        code=code_of("filter_paraphrases"),
+    output:
+        table="<results>/metrics/paraphrases/{dataset}.gz",
+        words="<results>/metrics/paraphrases/{dataset}.txt",
+        record="<results>/records/filter_paraphrases/{dataset}.jsonl",
+    log:
+        "<results>/logs/filter_paraphrases/{dataset}.log",
+    benchmark:
+        "<results>/costs/filter_paraphrases/{dataset}.jsonl"
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=800,
+    params:
+        arguments=arguments,
+    shell:
+        "python {input.script} {params.arguments} > {log} 2>&1"
+
+
 rule score:
     input:
         unpack(inputs_of(scoring_job)),

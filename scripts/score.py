@@ -8,6 +8,8 @@ with job() as j:
         predictions=j.input["predictions"],
         annotations=j.input["annotations"],
         truth=j.input.get("truth"),
+        paraphrases=j.input.get("paraphrases"),
+        words=j.input.get("words"),
         split=j.wildcards["split"],
         metrics=j.recipe["metrics"],
         provenance=j.provenance("predicted"),

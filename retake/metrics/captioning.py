@@ -13,6 +13,7 @@ from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
 from retake.metrics.meteor import meteor
+from retake.metrics.paraphrases import Filtered
 from retake.metrics.tokenizer import tokenised
 
 METRICS = ("bleu4", "meteor", "rouge_l", "cider")
@@ -99,12 +100,16 @@ def _cider(references: list[list[str]], captions: list[str]) -> tuple[float, dic
 
 
 def score_captions(
-    references: dict[str, list[str]], sets: dict[str, dict[str, str]], metrics: tuple[str, ...] = METRICS
+    references: dict[str, list[str]],
+    sets: dict[str, dict[str, str]],
+    metrics: tuple[str, ...] = METRICS,
+    filtered: Filtered | None = None,
 ) -> dict[str, CaptionScores]:
     """Score each hypothesis set (name -> item -> caption) against references (item -> captions).
 
-    Every set answers every item once. Java runs once for the tokenizer and, where asked for, once for METEOR.
-    Raises ValueError naming the items without reference or caption, and on a metric that is not in METRICS.
+    Every set answers every item once. Java runs once for the tokenizer and, where asked for, once for METEOR
+    (`filtered`: see there). Raises ValueError naming the items without reference or caption, and on a metric
+    that is not in METRICS.
     """
     if unknown := [name for name in metrics if name not in METRICS]:
         raise ValueError(f"no caption metric {unknown[0]!r}; have {', '.join(METRICS)}")
@@ -120,7 +125,9 @@ def score_captions(
             values[name][metric], columns = by_metric[metric](tokens, captions)
             items[name] |= columns
     if "meteor" in metrics:
-        for name, result in zip(sets, meteor(tokens, list(captions_of.values())), strict=True):
+        for name, result in zip(
+            sets, meteor(tokens, list(captions_of.values()), filtered=filtered), strict=True
+        ):
             values[name]["meteor"] = result.score
             items[name] |= {"meteor": result.per_item, "meteor_statistics": result.statistics}
     return {name: CaptionScores(values[name], items[name]) for name in sets}

@@ -13,10 +13,9 @@ from pathlib import Path
 from pycocoevalcap.meteor import meteor as reference
 
 from retake.metrics.java import Java
-from retake.metrics.paraphrases import write_usable
+from retake.metrics.paraphrases import PARAPHRASES, Filtered, runs_of, write_usable
 
 JAR = Path(reference.__file__).with_name(reference.METEOR_JAR)
-PARAPHRASES = JAR.parent / "data" / "paraphrase-en.gz"
 HEAP_MB = 1024  # the whole English table fits; a mini data set's part takes 0.2 GB
 NUM_STATISTICS = 23  # of a SCORE line, in the order of the jar's MeteorStats
 
@@ -65,17 +64,26 @@ def _evaluated(java: Java, statistics: list[str]) -> MeteorResult:
 
 
 def meteor(
-    references: list[list[str]], sets: list[list[str]], *, timeout_s: float = 3600.0
+    references: list[list[str]],
+    sets: list[list[str]],
+    *,
+    filtered: Filtered | None = None,
+    timeout_s: float = 3600.0,
 ) -> list[MeteorResult]:
     """METEOR (English, -norm) of each hypothesis set; references[i] belongs to sets[s][i]. All tokenised.
+
+    `filtered` is used where it serves all these sentences; it changes no score.
 
     The score is taken from statistics summed over items, which is how METEOR defines it for a corpus: not
     the mean of per_item. Raises JavaError when the process fails, is silent for timeout_s, or answers with
     anything but scores.
     """
     with tempfile.TemporaryDirectory() as folder:
-        table = Path(folder) / "paraphrases.gz"
-        write_usable(PARAPHRASES, chain(*references, *sets), table)
+        if filtered is not None and filtered.runs >= runs_of(chain(*references, *sets)):
+            table = filtered.table
+        else:
+            table = Path(folder) / "paraphrases.gz"
+            write_usable(PARAPHRASES, chain(*references, *sets), table)
         options = ["-", "-", "-stdio", "-l", "en", "-norm", "-a", str(table)]
         with Java(["-jar", str(JAR), *options], heap_mb=HEAP_MB, timeout_s=timeout_s) as java:
             results = [

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from retake.metrics.classification import (
     weighted_average_precision,
 )
 from retake.metrics.facts import fact_hits
+from retake.metrics.paraphrases import Filtered
 from retake.schema.metrics_file import MetricsFile
 
 LOG = logging.getLogger(__name__)
@@ -30,13 +31,14 @@ class Answers:
     """What there is to score, by item in sorted order.
 
     predictions  column -> one entry an item        references  item -> its annotation rows
-    truth        rows of the mini world's facts, or None
+    truth        rows of the mini world's facts, or None    paraphrases  of the data set, for METEOR, or None
     """
 
     items: list[str]
     predictions: dict[str, list]
     references: dict[str, list[dict]]
     truth: list[dict] | None
+    paraphrases: Filtered | None = None
 
     def column(self, name: str) -> list:
         if name not in self.predictions:
@@ -56,7 +58,9 @@ def _captions(answers: Answers, metrics: list[str]) -> Scored:
         item: [row["text_out"] for row in rows if row["text_out"] is not None]
         for item, rows in answers.references.items()
     }
-    scores = captioning.score_captions(references, {"predictions": texts}, tuple(metrics))["predictions"]
+    scores = captioning.score_captions(
+        references, {"predictions": texts}, tuple(metrics), answers.paraphrases
+    )["predictions"]
     return scores.values, scores.items
 
 
@@ -188,6 +192,8 @@ def score(
     split: str,
     metrics: list[str],
     truth: Path | None,
+    paraphrases: Path | None = None,
+    words: Path | None = None,
     provenance: dict,
     out: Path,
     items_out: Path,
@@ -196,7 +202,8 @@ def score(
 
     Items scored are those with a prediction: an item whose video could not be decoded has none, and the
     metrics file says `items` of `items_of`. provenance holds the other fields of MetricsFile. Metrics
-    `facts_<kind>` need truth. Returns metric -> value. Raises ValueError that names file, item or metric:
+    `facts_<kind>` need truth. `paraphrases` and `words` are from filter_paraphrases.
+    Returns metric -> value. Raises ValueError that names file, item or metric:
     unknown metric, item answered twice, item that the split does not have, item without a reference, kind
     without a fact, a result that is no number.
     """
@@ -205,6 +212,8 @@ def score(
     if unknown := [name for name in metrics if not any(knows(name) for knows, _ in FAMILIES)]:
         raise ValueError(f"no metric {unknown[0]!r} is implemented")
     answers = _answers(predictions, annotations, split, truth)
+    if paraphrases is not None and words is not None:
+        answers = replace(answers, paraphrases=Filtered.read(paraphrases, words))
     values: dict[str, float] = {}
     columns: dict[str, list] = {}
     for knows, family in FAMILIES:

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.architecture.tree import files, rules, text
 
 VERBS = set(
-    "build caption collect cut download draw extract fetch fuse index judge make measure merge predict "
+    "build caption collect cut download draw extract fetch filter fuse index judge make measure merge predict "
     "pretrain render score tabulate train write".split()
 )
 STAGES = set(

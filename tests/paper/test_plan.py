@@ -42,9 +42,12 @@ def test_the_whole_graph_is_planned_and_nothing_is_run(checkout):
     mini.parent.mkdir(parents=True)
     mini.write_text("mine")
     plan = Plan(read_yaml("config.yaml") | {"scale": "paper"})
+    rows = [row for m in plan.recipes for table in plan.tables_of(m) for row in plan.rows(m, table)]
+    captioned = {row.dataset for row in rows if "meteor" in row.metrics}
     wanted = shard_jobs(plan) | {
         "train_stage": len(plan.every_checkpoint()),
         "score": len(plan.every_metrics_file()),
+        "filter_paraphrases": len(captioned),
         "tabulate": len(plan.table_paths()),
         "draw_figure": len(plan.figure_paths()),
         "judge_claims": len(plan.claim_paths()),

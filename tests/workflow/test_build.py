@@ -97,6 +97,7 @@ def test_one_table_builds_nothing_that_it_does_not_need(bare):
         "index_bank": 1,
         "train_stage": 2,
         "predict": 2,
+        "filter_paraphrases": 1,
         "score": 2,
         "tabulate": 1,
     }

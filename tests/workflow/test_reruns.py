@@ -125,7 +125,7 @@ def test_one_line_in_a_module_reruns_what_runs_it(copy, module, wanted):
 
 def test_one_line_in_a_parser_reruns_its_data_set_alone(copy):
     copy.add_line("retake/data/datasets/msvd/parse.py")
-    of_msvd = {"build_annotations": 1, "train_stage": 2, "predict": 4, "score": 4}
+    of_msvd = {"build_annotations": 1, "filter_paraphrases": 1, "train_stage": 2, "predict": 4, "score": 4}
     rest = {"tabulate": 2, "draw_figure": 1, **JUDGED, **PAGE}
     assert copy.planned() == {**of_msvd, **rest}
 
