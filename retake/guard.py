@@ -73,6 +73,11 @@ def enter(workflow: Any) -> None:
         except Busy as busy:
             refuse(str(busy))
         since = time.time()
+        # With a limit of jobs a second, which is the default, each look for jobs to start brings another a second
+        # later for as long as the run lasts: after n jobs there are n looks a second, which fill a core.
+        # A cluster's limit stays: there it guards the queue.
+        if plugin is None or plugin.common_settings.local_exec:
+            workflow.scheduling_settings.max_jobs_per_timespan = None
         try:
             return run(*given, **named)
         finally:

@@ -163,11 +163,16 @@ def workflow(is_main=True):
     def execute(**named):
         calls.append(guard.holder(Path.cwd()))
 
-    return SimpleNamespace(is_main_process=is_main, execute=execute, calls=calls)
+    return SimpleNamespace(
+        is_main_process=is_main,
+        execute=execute,
+        calls=calls,
+        scheduling_settings=SimpleNamespace(max_jobs_per_timespan="100/1s"),
+    )
 
 
-def plugin(*, dry):
-    return SimpleNamespace(common_settings=SimpleNamespace(dryrun_exec=dry))
+def plugin(*, dry=False, local=True):
+    return SimpleNamespace(common_settings=SimpleNamespace(dryrun_exec=dry, local_exec=local))
 
 
 @pytest.fixture
@@ -191,6 +196,14 @@ def test_the_folder_is_held_while_jobs_run_and_not_in_a_dry_run(here):
     assert real["pid"] == os.getpid()
     assert real["invocation"] == os.environ[guard.INVOCATION] != ""
     assert os.environ[guard.MAIN] == guard.name_of(os.getpid())
+
+
+@pytest.mark.parametrize(("local", "limit"), [(True, None), (False, "100/1s")])
+def test_jobs_a_second_are_limited_on_a_cluster_only(here, local, limit):
+    flow = workflow()
+    guard.enter(flow)
+    flow.execute(executor_plugin=plugin(local=local))
+    assert flow.scheduling_settings.max_jobs_per_timespan == limit
 
 
 def test_a_jobs_own_snakemake_takes_no_lock_and_keeps_the_main_process(here, monkeypatch):

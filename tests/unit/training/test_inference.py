@@ -148,9 +148,12 @@ def test_a_method_may_bring_a_combiner_and_an_unknown_one_is_named(tmp_path):
 
 def test_captions_are_written_for_people(trained, tmp_path):
     path, world = trained
+    renamed = pd.read_parquet(world["annotations"])
+    renamed["item_id"] = "item of " + renamed["item_id"]  # people ask for videos
+    renamed.to_parquet(tmp_path / "renamed")
     recipe = {
-        "task": "caption", "data": world | {"split": "val"}, "protocol": {"beam": 2, "max_len": 4},
-        "at_once": 2,
+        "task": "caption", "data": world | {"split": "val", "annotations": str(tmp_path / "renamed")},
+        "protocol": {"beam": 2, "max_len": 4}, "at_once": 2,
         "checkpoint": str(path), "checkpoint_sha256": "0",
     }  # fmt: skip
     jsonl, table = tmp_path / "o.jsonl", tmp_path / "o.csv"
