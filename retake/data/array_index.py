@@ -29,10 +29,12 @@ INDEX = pa.schema(
         ("fps", pa.float64()),
         ("width", pa.int32()),
         ("height", pa.int32()),
+        ("decoder", pa.string()),  # that gave the pictures: decord or pyav; null where there are none
     ]
 )
 FAILURES = ("video_id", "path", "reason")
 OPEN_ARRAYS = 16  # memory maps that one reader keeps
+AT_ONCE = 256  # index rows that are Python's numbers at one time
 NAMED = 20  # failures that an error message names
 
 
@@ -53,7 +55,8 @@ def table_of(rows: Sequence[dict[str, Any]]) -> pa.Table:
 def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     known = np.packbits(np.array([value is not None for value in values], dtype=bool), bitorder="little")
     if pa.types.is_list(kind) or pa.types.is_string(kind):
-        parts: list[Any] = [value.encode() if isinstance(value, str) else value or () for value in values]
+        none: Any = b"" if pa.types.is_string(kind) else ()
+        parts: list[Any] = [value.encode() if isinstance(value, str) else value or none for value in values]
         ends = pa.py_buffer(np.cumsum([0, *map(len, parts)], dtype=np.int32))
         if pa.types.is_string(kind):
             return pa.Array.from_buffers(
@@ -65,13 +68,18 @@ def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), [pa.py_buffer(known), pa.py_buffer(numbers)])
 
 
-def read_index(path: Path) -> list[dict[str, Any]]:
-    """The rows of an index. Raises FileNotFoundError, and ValueError where the file has other columns."""
+def read_table(path: Path) -> pa.Table:
+    """An index. Raises FileNotFoundError, and ValueError where the file has other columns."""
     with pq.ParquetFile(path) as file:  # pq.read_table would import pandas
         table = file.read()
     if absent := [name for name in INDEX.names if name not in table.column_names]:
         raise ValueError(f"{path}: no column {absent[0]}; expected {', '.join(INDEX.names)}")
-    return table.select(INDEX.names).cast(INDEX).to_pylist()
+    return table.select(INDEX.names).cast(INDEX)
+
+
+def read_index(path: Path) -> list[dict[str, Any]]:
+    """The rows of an index. Raises as `read_table` does."""
+    return read_table(path).to_pylist()
 
 
 def index_arrays(
@@ -82,38 +90,51 @@ def index_arrays(
     failures_out: Path | None = None,
     max_failures: float = 0.0,
     expected: int | None = None,
+    beside: Sequence[str] = (),
 ) -> None:
     """Merge the indices and failures of shards; judge the failures.
 
     `shards` are shard indices, `failures` their failures.csv; arrays lie beside the shard indices, and the
     merged index, one folder up, names them by shard folder. Their sha256 stand in the parquet's metadata
-    under "arrays". `max_failures` is the share of videos, in [0, 1], that may fail. `expected` is the number
-    of videos there are. Raises TooManyFailuresError, and ValueError where videos are lost, doubled, or an
-    array is shorter than its index.
+    under "arrays", with those of the files `beside` each array, without which it cannot be read. `max_failures`
+    is the share of videos, in [0, 1], that may fail. `expected` is the number of videos there are. Raises
+    TooManyFailuresError, and ValueError where videos are lost, doubled, or an array is shorter than its index.
     """
-    merged: list[dict[str, Any]] = []
+    tables: list[
+        pa.Table
+    ] = []  # as columns: the times of all frames as Python's numbers would be most of the memory
     digests: dict[str, str] = {}
+    read: set[str] = set()
     for path in sorted(map(Path, shards)):
-        rows = read_index(path)
-        if doubled := {row["video_id"] for row in rows} & {row["video_id"] for row in merged}:
+        table = read_table(path)
+        here, names = set(table["video_id"].to_pylist()), table["array"].to_pylist()
+        if doubled := here & read:
             raise ValueError(f"{path}: video {min(doubled)} is in another shard, too")
-        for name in sorted({row["array"] for row in rows}):
-            _check_array(path, name, rows)
-            with (path.parent / name).open("rb") as file:
-                digests[f"{path.parent.name}/{name}"] = file_digest(file, "sha256").hexdigest()
-        merged += [row | {"array": f"{path.parent.name}/{row['array']}"} for row in rows]
-    merged.sort(key=lambda row: (row["video_id"], row["start_s"] or 0.0))
-    failed = sorted(row for path in failures for row in _read_failures(Path(path)))
-    _judge({row["video_id"] for row in merged}, failed, max_failures, expected)
+        read |= here
+        for name in sorted(set(names)):
+            _check_array(path, name, table)
+            for part in (name, *beside):
+                with (path.parent / part).open("rb") as file:
+                    digests[f"{path.parent.name}/{part}"] = file_digest(file, "sha256").hexdigest()
+        at = table.schema.get_field_index("array")
+        placed = _column([f"{path.parent.name}/{name}" for name in names], pa.string())
+        tables.append(table.set_column(at, INDEX.field("array"), placed))
+    merged = pa.concat_tables(tables) if tables else INDEX.empty_table()
+    keys = list(zip(merged["video_id"].to_pylist(), merged["start_s"].to_pylist(), strict=True))
+    order = sorted(range(len(keys)), key=lambda row: (keys[row][0], keys[row][1] or 0.0))
+    failed = sorted(row for path in failures for row in read_failures(Path(path)))
+    _judge(read, failed, max_failures, expected)
     metadata = {"arrays": json.dumps(digests, sort_keys=True)}
-    pq.write_table(table_of(merged).replace_schema_metadata(metadata), index_out)
+    in_order = merged.take(_column(order, pa.int64())).combine_chunks()
+    pq.write_table(in_order.replace_schema_metadata(metadata), index_out)
     if failures_out is not None:
         write_failures(failed, failures_out)
 
 
-def _check_array(index: Path, name: str, rows: Sequence[dict[str, Any]]) -> None:
+def _check_array(index: Path, name: str, table: pa.Table) -> None:
     array = np.load(index.parent / name, mmap_mode="r", allow_pickle=False)
-    used = max(row["row"] + row["num_rows"] for row in rows if row["array"] == name)
+    columns = (table[column].to_pylist() for column in ("array", "row", "num_rows"))
+    used = max(row + num_rows for of, row, num_rows in zip(*columns, strict=True) if of == name)
     if used > len(array):
         raise ValueError(f"{index}: uses {used} rows of {name}, which has {len(array)}")
 
@@ -136,7 +157,8 @@ def _judge(read: set[str], failed: list[tuple[str, ...]], max_failures: float, e
         )
 
 
-def _read_failures(path: Path) -> list[tuple[str, ...]]:
+def read_failures(path: Path) -> list[tuple[str, ...]]:
+    """The rows of a failures.csv. Raises ValueError where it has other columns."""
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         header, *rows = list(csv.reader(file)) or [[]]
     if tuple(header) != FAILURES:
@@ -159,9 +181,10 @@ class Arrays:
         """Reads the index (parquet), no array. Raises FileNotFoundError, ValueError."""
         self.index = Path(index)
         self._segments: dict[str, list[dict[str, Any]]] = {}
-        for segment in read_index(self.index):
-            segment["times_s"] = np.asarray(segment["times_s"] or [], dtype=np.float64)
-            self._segments.setdefault(segment["video_id"], []).append(segment)
+        for batch in read_table(self.index).to_batches(AT_ONCE):
+            for segment in batch.to_pylist():
+                segment["times_s"] = np.asarray(segment["times_s"] or [], dtype=np.float64)
+                self._segments.setdefault(segment["video_id"], []).append(segment)
         self._maps: OrderedDict[str, np.ndarray] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:

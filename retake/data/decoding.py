@@ -1,4 +1,4 @@
-"""Opening a video file: its packets, the stamps they promise, and the frames that really come out.
+"""Opening a video file: its packets, the stamps they promise, and the frames that really come out. By PyAV.
 
 Everything here is bounded: bytes are read from one regular file, packets and seconds are counted. Decoding
 uses one thread, so that bytes never depend on the machine's load. Users want `retake.data.video`.
@@ -6,11 +6,12 @@ uses one thread, so that bytes never depend on the machine's load. Users want `r
 
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -20,6 +21,7 @@ from av.stream import Disposition
 PLAYLISTS = {"concat", "hls", "dash", "tty", "sdp", "rtsp"}  # formats that point at other files, or are text
 # Here the header's frame count is the length of a table of byte offsets: fewer packets are a file cut off.
 INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2"}
+NEW_HEADERS = ("new_extradata", "param_change")  # what a packet carries where the stream changes
 SEEKABLE = {"h264", "hevc", "vp9", "av1", "libdav1d"}  # decoding may start at a key frame, to the bit
 NOMINAL_FPS = 25.0  # FFmpeg's rate for streams that state none
 
@@ -60,9 +62,13 @@ class Source:
     num_fed: int = 0
     damaged: int = 0  # packets that do not decode, frames that decode with errors
 
+    def demux(self) -> Iterator[Any]:
+        """Packets of the stream in file order."""
+        return self.container.demux(self.stream)
+
     def packets(self) -> Iterator[Any]:
         """Packets of the stream in file order, without the empty ones at the end. Read errors end them."""
-        demux = self.container.demux(self.stream)
+        demux = self.demux()
         while True:
             try:
                 packet = next(demux, None)
@@ -79,6 +85,11 @@ class Source:
             if packet.size:
                 yield packet
 
+    def missing(self, found: int) -> int:
+        """Pictures that the header's table lists beyond the file's end, where `found` came."""
+        promised = self.stream.frames if self.container.format.name in INDEXED else 0
+        return max(0, promised - found)
+
     def decode(self, packet: Any | None) -> list[Any]:
         """Frames that come out when `packet` goes in (None: what the decoder still holds)."""
         self.num_fed += packet is not None
@@ -89,6 +100,29 @@ class Source:
             return []
         self.damaged += sum(frame.is_corrupt for frame in frames)
         return frames
+
+
+class Bytes(Source):
+    """An elementary stream that lies in memory: `container` is its bytes, cut into packets by the parser."""
+
+    def demux(self) -> Iterator[Any]:
+        codec = self.stream.codec_context
+        yield from codec.parse(self.container)
+        yield from codec.parse(b"")
+
+    def missing(self, found: int) -> int:  # noqa: ARG002
+        return 0
+
+
+@contextmanager
+def open_bytes(data: Any, codec: str, limits: Limits) -> Iterator[Source]:
+    """Opens an elementary stream of `codec` in memory: any buffer of bytes. Raises VideoError."""
+    path, data = Path("bytes in memory"), bytes(data)
+    if b"\x00\x00\x01" not in data:
+        raise VideoError(path, f"no {codec} stream: no start code in {len(data)} bytes")
+    context = av.CodecContext.create(codec, "r")
+    _bound(context, limits)
+    yield Bytes(path, data, SimpleNamespace(codec_context=context), limits, time.monotonic() + limits.seconds)
 
 
 @contextmanager
@@ -125,16 +159,39 @@ def open_video(path: Path, limits: Limits) -> Iterator[Source]:
         codec = stream.codec_context
         if codec.width * codec.height > limits.frame_pixels:
             raise VideoError(path, f"{codec.width}x{codec.height} is over {limits.frame_pixels} pixels")
-        codec.options = {
-            "max_pixels": str(limits.frame_pixels)
-        }  # and of frames that the header does not tell of
-        stream.thread_type = "NONE"
-        codec.thread_count = 1
+        _bound(codec, limits)
         yield Source(path, container, stream, limits, time.monotonic() + limits.seconds)
+
+
+def _bound(codec: Any, limits: Limits) -> None:
+    """One thread, and a limit on frames that the header does not tell of."""
+    codec.options = {"max_pixels": str(limits.frame_pixels)}
+    codec.thread_type = "NONE"
+    codec.thread_count = 1
+
+
+def quarter_turns(frame: Any) -> int:
+    """Counter-clockwise quarter turns that show the frame upright; a matrix that is none counts as 0."""
+    return int(frame.rotation) // 90 % 4 if frame.rotation % 90 == 0 else 0
 
 
 def _words(error: Exception) -> str:
     return getattr(error, "strerror", None) or type(error).__name__
+
+
+@dataclass(frozen=True)
+class Look:
+    """What another library must be spared, or told, before it opens the file: header, packets, first frame."""
+
+    form: dict[str, Any]  # codec, container, stream and pixels of a Probe
+    height: int
+    width: int
+    rotation: int  # degrees, as the first frame has it
+    pts: int | None  # of the first frame
+    steady: bool  # all packets could be read; none is marked damaged or brings a new header; size as in the header
+    smallest: int  # packet, in bytes
+    depth: int  # frames that the decoder holds back to put them in order
+    counted: float  # frames that the header counts, or that its length has room for at its rate or at 1000 Hz
 
 
 @dataclass(frozen=True)
@@ -148,6 +205,7 @@ class Timeline:
     missing: int = 0  # pictures that the header's table lists beyond the file's end
     order: tuple[int, ...] = ()  # stamps in the order of the packets
     keys: tuple[int, ...] = ()  # stamps of key frames at which decoding may start, ascending
+    look: Look | None = None  # where it was asked for, and a frame came
 
     @property
     def has_stamps(self) -> bool:
@@ -170,30 +228,72 @@ class Timeline:
         return {"fps": fps, "duration_s": length, "num_frames": len(times), "has_stamps": self.has_stamps}
 
 
-def scan(path: Path, limits: Limits) -> Timeline:
-    """What the packets promise. Decodes nothing."""
+def nominal_fps(stream: Any) -> float:
+    """The rate that a stream states, where that can be one."""
+    rate = stream.average_rate or stream.guessed_rate or 0
+    return float(rate) if 0 < rate <= 1000 else NOMINAL_FPS
+
+
+def form(source: Source) -> dict[str, Any]:
+    """The part of a Probe that the open file tells."""
+    codec = source.stream.codec_context
+    return {
+        "codec": codec.name,
+        "container": source.container.format.name,
+        "stream": source.stream.index,
+        "pixels": codec.pix_fmt or "",
+    }
+
+
+def scan(path: Path, limits: Limits, look: Callable[[Source], bool] = lambda _: False) -> Timeline:
+    """What the packets promise. Decodes nothing, unless `look` says of the open file that its Look is wanted."""
     with open_video(path, limits) as source:
         stream = source.stream
-        shown, order, keys = [], [], []
+        shown, order, keys, sizes = [], [], [], []
+        wanted, first, steady = look(source), None, True
+        size = (stream.codec_context.height, stream.codec_context.width)  # decoding may change it
         for packet in source.packets():
             order.append(packet.pts)
+            sizes.append(packet.size)
             if not packet.is_discard:  # what an edit list cuts away is decoded, not shown
                 shown.append(packet.pts)
             if packet.is_keyframe:
                 keys.append(packet.pts)
+            if wanted:
+                steady = steady and not (packet.is_corrupt or any(map(packet.has_sidedata, NEW_HEADERS)))
+                first = first or next(iter(source.decode(packet)), None)
+        if wanted and first is None:
+            first = next(iter(source.decode(None)), None)
+        steady = steady and not source.damaged and first is not None and size == (first.height, first.width)
         exact = bool(shown) and None not in order and len(set(order)) == len(order)
         seekable = exact and stream.codec_context.name in SEEKABLE
-        promised = stream.frames if source.container.format.name in INDEXED else 0
-        rate = stream.average_rate or stream.guessed_rate or 0
         return Timeline(
             pts=sorted(shown) if exact else shown,
             exact=exact,
             unit_s=float(stream.time_base or 0),
-            nominal_fps=float(rate) if 0 < rate <= 1000 else NOMINAL_FPS,
-            missing=max(0, promised - len(order)),
+            nominal_fps=nominal_fps(stream),
+            missing=source.missing(len(order)),
             order=tuple(order),
             keys=tuple(sorted(keys)) if seekable else (),
+            look=_look(source, first, steady, min(sizes)) if first else None,
         )
+
+
+def _look(source: Source, first: Any, steady: bool, smallest: int) -> Look:
+    stream = source.stream
+    length_s = (source.container.duration or 0) / av.time_base
+    rate = max(1000.0, float(stream.average_rate or 0), float(stream.guessed_rate or 0))
+    return Look(
+        form=form(source),
+        height=first.height,
+        width=first.width,
+        rotation=int(first.rotation),
+        pts=first.pts,
+        steady=steady,
+        smallest=smallest,
+        depth=stream.codec_context.reorder_depth,
+        counted=max(stream.frames, length_s * rate),
+    )
 
 
 def count(path: Path, scanned: Timeline, limits: Limits) -> Timeline:

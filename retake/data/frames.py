@@ -4,7 +4,7 @@ The array grows on disk video by video, so that memory is that of one video what
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -45,8 +45,19 @@ class GrowingArray:
         first, self.num_rows = self.num_rows, self.num_rows + len(rows)
         return first
 
+    def cut(self, num_rows: int) -> None:
+        """Takes back all but the first `num_rows`: what was written of a video that then failed."""
+        if not 0 <= num_rows <= self.num_rows:
+            raise ValueError(f"{self.path}: cannot keep {num_rows} of {self.num_rows} rows")
+        self.file.seek(self.file.tell() - (self.num_rows - num_rows) * self._row_bytes())
+        self.file.truncate()
+        self.num_rows = num_rows
+
+    def _row_bytes(self) -> int:
+        return int(np.prod(self.row_shape)) * self.dtype.itemsize
+
     def close(self) -> None:
-        begin = self.file.tell() - self.num_rows * int(np.prod(self.row_shape)) * self.dtype.itemsize
+        begin = self.file.tell() - self.num_rows * self._row_bytes()
         self.file.seek(0)
         self._header()
         if self.file.tell() != begin:
@@ -72,21 +83,43 @@ def extract_frames(
     """
     if view.get("kind") != "frames":
         raise ValueError(f"view: extract_frames makes views of kind frames, not {view.get('kind')!r}")
-    listed = Manifest.read(manifest)
-    root = Path(root_override or listed.root)
-    videos = sorted((file.video_id, file.path) for file in listed.files if file.video_id is not None)
-    array, rows, failures = GrowingArray(array_out, (*frame_size(view), 3), np.uint8), [], []
-    for video_id, path in tqdm(videos, desc="videos", unit="video", file=sys.stderr, mininterval=1.0):
-        try:
-            frames = frames_of(view, root / path)
-        except VideoError as error:
-            failures.append((video_id, path, error.reason))
-            tqdm.write(f"{path}: {error.reason}", file=sys.stderr)
-            continue
-        rows.append(_row(video_id, array.append(frames.rgb), frames))
+    array = GrowingArray(array_out, (*frame_size(view), 3), np.uint8)
+
+    def made(video_id: str, path: Path) -> dict[str, Any]:
+        frames = frames_of(view, path)
+        first = array.append(frames.rgb)
+        return row_of(video_id, ARRAY, (first, len(frames.rgb)), frames.times_s, frames.probe)
+
+    rows, failures = video_by_video(videos_of(manifest, root_override), made)
     array.close()
     pq.write_table(table_of(rows), index_out)
     write_failures(failures, failures_out)
+
+
+Video = tuple[str, str, Path]  # video_id, the path that a failure names, the file
+
+
+def videos_of(manifest: Path, root_override: Path | None = None) -> list[Video]:
+    """The videos of a manifest in the order of their ids."""
+    listed = Manifest.read(manifest)
+    root = Path(root_override or listed.root)
+    found = sorted((file.video_id, file.path) for file in listed.files if file.video_id is not None)
+    return [(video_id, path, root / path) for video_id, path in found]
+
+
+def video_by_video(
+    videos: Iterable[Video], made: Callable[[str, Path], dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[tuple[str, ...]]]:
+    """(index rows, failures): what `made(video_id, file)` returns, or the reason of the VideoError it raises."""
+    rows: list[dict[str, Any]] = []
+    failures: list[tuple[str, ...]] = []
+    for video_id, path, file in tqdm(videos, desc="videos", unit="video", file=sys.stderr, mininterval=1.0):
+        try:
+            rows.append(made(video_id, file))
+        except VideoError as error:
+            failures.append((video_id, path, error.reason))
+            tqdm.write(f"{path}: {error.reason}", file=sys.stderr)
+    return rows, failures
 
 
 def frames_of(view: Mapping[str, Any], path: Path) -> Frames:
@@ -98,18 +131,24 @@ def frames_of(view: Mapping[str, Any], path: Path) -> Frames:
     return read_frames(path, choose, place=partial(placement, view))
 
 
-def _row(video_id: str, row: int, frames: Frames) -> dict[str, Any]:
-    probe = frames.probe
+def row_of(
+    video_id: str, array: str, place: tuple[int, int], times_s: np.ndarray, facts: Any
+) -> dict[str, Any]:
+    """The index row of a whole video: `place` is its first row in `array` and their number.
+
+    `facts` has duration_s, fps, width and height; and decoder, where pictures were decoded.
+    """
     return {
         "video_id": video_id,
         "start_s": 0.0,
         "end_s": None,
-        "array": ARRAY,
-        "row": row,
-        "num_rows": len(frames.rgb),
-        "times_s": frames.times_s.tolist(),
-        "duration_s": probe.duration_s,
-        "fps": probe.fps,
-        "width": probe.width,
-        "height": probe.height,
+        "array": array,
+        "row": place[0],
+        "num_rows": place[1],
+        "times_s": times_s.tolist(),
+        "duration_s": facts.duration_s,
+        "fps": facts.fps,
+        "width": facts.width,
+        "height": facts.height,
+        "decoder": getattr(facts, "decoder", None),
     }

@@ -1,5 +1,9 @@
 """One reader for every video and picture: which frames there are, when each is shown, and their pixels.
 
+decord decodes plain files from which frames are picked, PyAV all others and those at which decord fails; a file's
+scan decides, never its name (`retake.data.decord_frames`). Numbers and times are the same either way, colours
+nearly.
+
 Headers lie about counts, rates and lengths, so none is believed. The packets say which frames to expect,
 decoding says whether they came; where the two differ the file is decoded once more, and only what came out
 counts. Time 0 is the first frame that is shown, whatever its stamp. Frames without usable stamps are spaced
@@ -9,29 +13,33 @@ cover picture is no video.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import av
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from retake.data import decord_frames
 from retake.data.array_index import window
 from retake.data.decoding import (
     LIMITS,
     Limits,
-    Source,
     Timeline,
     VideoError,
     count,
     decoded,
+    form,
     open_video,
+    quarter_turns,
     scan,
 )
 
 __all__ = [
     "LIMITS",
+    "EachFrame",
     "Frames",
     "Limits",
     "Placement",
@@ -72,6 +80,7 @@ class Probe:
     duration_s: float | None = None
     num_frames: int | None = None
     num_damaged: int = 0
+    decoder: str = field(default="pyav", compare=False)  # or decord; how it was read is no fact of the video
 
 
 class Placement(NamedTuple):
@@ -108,11 +117,6 @@ def everything(times_s: np.ndarray) -> np.ndarray:
     return np.arange(len(times_s))
 
 
-def _quarter_turns(frame: Any) -> int:
-    """Counter-clockwise quarter turns that show the frame upright; a matrix that is none counts as 0."""
-    return int(frame.rotation) // 90 % 4 if frame.rotation % 90 == 0 else 0
-
-
 def _packets_for(timeline: Timeline, window: tuple[int, int], chosen: list[int], straight: int) -> tuple:
     """Stamps of the packets to decode (None: all), and whether frames between are jumped over.
 
@@ -147,15 +151,16 @@ class _Canvas:
         self.height = self.width = self.rotation = 0
 
     def put(self, rows: list[int], frame: Any) -> None:
-        turns = _quarter_turns(frame)
+        turns = quarter_turns(frame)
         if self.rgb is None:  # the first frame's size and rotation are the video's
             self._begin(frame, turns)
         to = self.placement
         width, height = (to.height, to.width) if turns % 2 else (to.width, to.height)
-        scaled = self.scaler.reformat(
-            frame, width, height, "rgb24", interpolation=SCALING, threads=1
-        ).to_ndarray()
-        upright = np.rot90(scaled, turns)
+        try:
+            scaled = self.scaler.reformat(frame, width, height, "rgb24", interpolation=SCALING, threads=1)
+        except (av.FFmpegError, OSError):  # a matrix that swscale does not know, such as YCgCo
+            raise VideoError(self.path, f"no way from {frame.format.name} to RGB with its colours") from None
+        upright = np.rot90(scaled.to_ndarray(), turns)
         self.rgb[rows] = upright[to.top : to.top + to.out_height, to.left : to.left + to.out_width]
 
     def _begin(self, frame: Any, turns: int) -> None:
@@ -177,10 +182,17 @@ class _Canvas:
         self.rgb = np.empty(shape, dtype=np.uint8)
 
 
-def _read(
-    path: Path, timeline: Timeline, choose: Choose, cut: Cut, place: Place, limits: Limits
-) -> Frames | None:
-    """The chosen frames by this timeline; None where decoding does not agree with it."""
+class _Choice(NamedTuple):
+    """What is wanted of a timeline: a window of its frames, and which of them."""
+
+    times_s: np.ndarray  # (N,) of all
+    first: int
+    last: int  # one past it
+    chosen: list[int]  # numbers in the file, ascending
+
+
+def _choice(timeline: Timeline, choose: Choose, cut: Cut) -> _Choice:
+    """Raises ValueError where `choose` returns other than ascending indices."""
     times = timeline.times_s()
     first, last = window(times, *cut)
     chosen = (np.asarray(choose(times[first:last])) + first).tolist()
@@ -188,6 +200,32 @@ def _read(
         raise ValueError(
             f"expected ascending indices below {last - first}, got {[n - first for n in chosen]}"
         )
+    return _Choice(times, first, last, chosen)
+
+
+def _read_plain(
+    path: Path, timeline: Timeline, choice: _Choice, place: Place, limits: Limits
+) -> Frames | None:
+    """The chosen frames by decord; None where that is not for this file, or fails."""
+    num_frames = len(choice.times_s)
+    if choice.last - choice.first < num_frames or not decord_frames.can_read(timeline, limits):
+        return None
+    rows: dict[int, list[int]] = {}
+    for row, n in enumerate(choice.chosen):
+        rows.setdefault(n, []).append(row)
+    canvas = _Canvas(path, len(choice.chosen), place, limits)
+    try:
+        for n, rgb in decord_frames.frames(path, rows, num_frames, limits):
+            canvas.put(rows[n], rgb)
+    except decord_frames.DecordError:
+        return None
+    about = replace(_about(timeline.look.form, canvas, timeline.facts()), decoder="decord")
+    return Frames(canvas.rgb, choice.times_s[choice.chosen], about)
+
+
+def _read(path: Path, timeline: Timeline, choice: _Choice, place: Place, limits: Limits) -> Frames | None:
+    """The chosen frames by PyAV and this timeline; None where decoding does not agree with it."""
+    times, first, last, chosen = choice
     feed, jumps = _packets_for(timeline, (first, last), chosen, limits.straight)
     rows: dict[int | None, list[int]] = {}
     for row, n in enumerate(chosen):
@@ -203,9 +241,8 @@ def _read(
                 canvas.put(rows[key], frame)
                 found.add(key)
         damaged, of = source.damaged + timeline.missing, source.num_fed + timeline.missing
-        about = _about(source, canvas, timeline.facts()) if found else None
-    if damaged > limits.damaged * max(of, 1):
-        raise VideoError(path, f"damaged or truncated: {damaged} of {of} pictures are missing or broken")
+        about = _about(form(source), canvas, timeline.facts()) if found else None
+    _bear(path, damaged, of, limits)
     if (
         about is None
         or len(found) < len(rows)
@@ -215,18 +252,14 @@ def _read(
     return Frames(canvas.rgb, times[chosen], replace(about, num_damaged=damaged))
 
 
-def _about(source: Source, canvas: _Canvas, facts: dict[str, Any]) -> Probe:
-    """The file's facts; to be asked while it is open."""
-    return Probe(
-        height=canvas.height,
-        width=canvas.width,
-        rotation=canvas.rotation,
-        codec=source.stream.codec_context.name,
-        container=source.container.format.name,
-        stream=source.stream.index,
-        pixels=source.stream.codec_context.pix_fmt or "",
-        **facts,
-    )
+def _bear(path: Path, damaged: int, of: int, limits: Limits) -> None:
+    """Raises VideoError where more of a file is broken than `limits` allow."""
+    if damaged > limits.damaged * max(of, 1):
+        raise VideoError(path, f"damaged or truncated: {damaged} of {of} pictures are missing or broken")
+
+
+def _about(form: dict[str, Any], canvas: _Canvas, facts: dict[str, Any]) -> Probe:
+    return Probe(height=canvas.height, width=canvas.width, rotation=canvas.rotation, **form, **facts)
 
 
 def _agrees(timeline: Timeline, seen: list, first: int, last: int, complete: bool) -> bool:
@@ -253,15 +286,59 @@ def read_frames(
     start_s = end_s = 0.
     Raises VideoError where the file has no frames to give, is over `limits`, or is damaged beyond them.
     """
-    timeline = scan(Path(path), limits)
+    timeline = scan(Path(path), limits, decord_frames.may_read)
     if timeline.exact:
-        frames = _read(path, timeline, choose, (start_s, end_s), place, limits)
-        if frames is not None:
-            return frames
-    frames = _read(path, count(path, timeline, limits), choose, (start_s, end_s), place, limits)
+        choice = _choice(timeline, choose, (start_s, end_s))
+        for read in (_read_plain, _read):
+            frames = read(path, timeline, choice, place, limits)
+            if frames is not None:
+                return frames
+    timeline = count(path, timeline, limits)
+    frames = _read(path, timeline, _choice(timeline, choose, (start_s, end_s)), place, limits)
     if frames is None:
         raise VideoError(path, "decodes to other frames each time")
     return frames
+
+
+class EachFrame:
+    """All frames of a file one at a time, so that memory is that of one: what `read_frames` gives, as it decodes.
+
+    By PyAV always: decord decodes ahead of who is slow to take its frames, to the end of the file.
+
+    Iterating gives (n, rgb), rgb (H, W, 3) uint8 a buffer that the next frame overwrites. Where decoding turns
+    out not to agree with the packets, n is 0 once more: what came before is void, and all frames come again.
+    `times_s` (N,) and `probe` are those of the frames that came, once there are no more.
+    Raises VideoError as `read_frames` does; some damage is known only at the end.
+    """
+
+    def __init__(self, path: Path, *, place: Place = whole, limits: Limits = LIMITS):
+        self.path, self.place, self.limits = Path(path), place, limits
+        self.times_s: np.ndarray = np.zeros(0)
+        self.probe: Probe | None = None
+
+    def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
+        timeline, self.probe = scan(self.path, self.limits), None
+        if timeline.exact:
+            yield from self._decoded(timeline)
+        if self.probe is None:
+            yield from self._decoded(count(self.path, timeline, self.limits))
+        if self.probe is None:
+            raise VideoError(self.path, "decodes to other frames each time")
+
+    def _decoded(self, timeline: Timeline) -> Iterator[tuple[int, np.ndarray]]:
+        """The frames as far as they are the timeline's; `probe` is set where they are all of it."""
+        canvas, n = _Canvas(self.path, 1, self.place, self.limits), -1
+        with open_video(self.path, self.limits) as source:
+            for n, frame in enumerate(decoded(source, None)):
+                if n == len(timeline.pts) or (timeline.exact and frame.pts != timeline.pts[n]):
+                    return
+                canvas.put([0], frame)
+                yield n, canvas.rgb[0]
+            damaged, of = source.damaged + timeline.missing, source.num_fed + timeline.missing
+            about = _about(form(source), canvas, timeline.facts()) if n >= 0 else None
+        _bear(self.path, damaged, of, self.limits)
+        if about is not None and n + 1 == len(timeline.pts):
+            self.times_s, self.probe = timeline.times_s(), replace(about, num_damaged=damaged)
 
 
 def probe(path: Path, limits: Limits = LIMITS) -> Probe:
@@ -277,4 +354,4 @@ def probe(path: Path, limits: Limits = LIMITS) -> Probe:
             raise VideoError(path, f"no frame decodes ({source.num_fed} packets)")
         canvas = _Canvas(path, 1, whole, limits)
         canvas.put([0], frame)
-        return _about(source, canvas, facts)
+        return _about(form(source), canvas, facts)

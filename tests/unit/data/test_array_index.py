@@ -77,6 +77,18 @@ def test_the_merged_index_names_arrays_by_shard_and_knows_their_bytes(tmp_path):
     }
 
 
+def test_what_lies_beside_an_array_has_its_digest_too_and_must_be_there(tmp_path):
+    write_shard(tmp_path, "shard000", {"a": 2})
+    job = {"shards": [tmp_path / "shard000/index.parquet"], "index_out": tmp_path / "index.parquet"}
+    with pytest.raises(FileNotFoundError, match=r"table\.npy"):
+        index_arrays(**job, beside=["table.npy"])
+    (tmp_path / "shard000/table.npy").write_bytes(b"abc")
+    index_arrays(**job, beside=["table.npy"])
+    digests = json.loads(pq.read_table(tmp_path / "index.parquet").schema.metadata[b"arrays"])
+    assert sorted(digests) == ["shard000/frames.npy", "shard000/table.npy"]
+    assert digests["shard000/table.npy"].startswith("ba7816bf")
+
+
 def test_the_order_of_the_shards_changes_no_byte(tmp_path):
     write_shard(tmp_path, "shard000", {"b": 1}, ["z"])
     write_shard(tmp_path, "shard001", {"a": 1}, ["y"])

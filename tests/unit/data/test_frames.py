@@ -141,6 +141,18 @@ def test_an_array_grows_row_by_row_and_refuses_others(tmp_path):
     assert (got[2:] == 2).all()
 
 
+def test_rows_are_taken_back_and_others_put_in_their_place(tmp_path):
+    array = GrowingArray(tmp_path / "a.npy", (), np.dtype([("n", "<i8"), ("is_key", "?")]))
+    array.append(np.array([(n, False) for n in range(5)], array.dtype))
+    array.cut(2)
+    assert array.append(np.array([(7, True)], array.dtype)) == 2
+    for wrong in (-1, 4):
+        with pytest.raises(ValueError, match=f"cannot keep {wrong} of 3 rows"):
+            array.cut(wrong)
+    array.close()
+    assert np.load(tmp_path / "a.npy").tolist() == [(0, False), (1, False), (7, True)]
+
+
 JOB = """
 import json, resource, sys
 from pathlib import Path
@@ -148,7 +160,7 @@ from retake.data.frames import extract_frames
 arguments = {key: Path(value) for key, value in json.loads(sys.argv[1]).items()}
 view = {"kind": "frames", "count": 16, "sampling": "segment_starts", "resize": [224, 224], "crop": None}
 extract_frames(view=view, **arguments)
-heavy = sorted({"torch", "pandas", "decord", "pydantic"} & sys.modules.keys())
+heavy = sorted({"torch", "pandas", "pydantic"} & sys.modules.keys())
 print(json.dumps({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "heavy": heavy}))
 """
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from retake.data import decoding, video
-from retake.data.video import LIMITS, Placement, VideoError, probe, read_frames
+from retake.data.video import LIMITS, EachFrame, Placement, VideoError, probe, read_frames, whole
 from tests.unit.data import clips
 
 FINE = {"crf": "1"}
@@ -281,6 +281,7 @@ def test_jumping_from_key_frame_to_key_frame_gives_the_same_bytes_for_less_decod
         {"x265-params": "log-level=none:open-gop=1"} if codec == "libx265" else {}
     )
     path = clips.write(tmp_path / "a.mkv", clips.pictures(120), codec=codec, options=options)
+    monkeypatch.setattr(video.decord_frames, "can_read", lambda *_: False)
     fed = []
     plain = decoding.Source.decode
     monkeypatch.setattr(
@@ -447,3 +448,61 @@ def test_a_probe_tells_what_reading_confirms_and_decodes_one_frame(tmp_path, mon
     assert probe(path) == read_frames(path).probe
     monkeypatch.setattr(video, "count", lambda *_: pytest.fail("counted"))
     probe(path)
+
+
+def one_by_one(path, **given):
+    """Frames (T, H, W, 3) as EachFrame gives them the last time round, its times and its facts; and where n was 0."""
+    each, kept, begun = EachFrame(path, **given), [], 0
+    for n, rgb in each:
+        begun += n == 0
+        kept = [*kept[:n], rgb.copy()] if n else [rgb.copy()]
+    return np.stack(kept), each, begun
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_frames_one_at_a_time_are_those_that_are_read_at_once(form, tmp_path, monkeypatch):
+    monkeypatch.setattr(video.decord_frames, "can_read", lambda *_: False)  # colours to the byte
+    name, given = FORMS[form]
+    path = clips.write(tmp_path / name, clips.pictures(24), **given)
+    got, each, begun = one_by_one(path)
+    all_of_them = read_frames(path)
+    assert np.array_equal(got, all_of_them.rgb)
+    assert each.times_s.tolist() == all_of_them.times_s.tolist()
+    assert (each.probe, begun) == (all_of_them.probe, 1)
+
+
+def test_frames_one_at_a_time_begin_anew_where_the_packets_were_wrong(tmp_path):
+    path = clips.write_packed(tmp_path / "a.avi", clips.pictures(13))
+    got, each, begun = one_by_one(path)
+    all_of_them = read_frames(path)
+    assert begun == 2
+    assert np.array_equal(got, all_of_them.rgb)
+    assert (each.times_s.tolist(), each.probe) == (all_of_them.times_s.tolist(), all_of_them.probe)
+
+
+def test_frames_one_at_a_time_are_turned_scaled_and_cut(tmp_path):
+    path = clips.turn(clips.write(tmp_path / "a.mp4", clips.pictures(5), options=FINE), 90)
+
+    def place(height, width):
+        return Placement(80, 40, 10, 5, 64, 30)
+
+    got, _, _ = one_by_one(path, place=place)
+    assert np.array_equal(got, read_frames(path, place=place).rgb)
+    assert got.shape == (5, 64, 30, 3)
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [([3, 7, 10], "3 of 24 pictures are missing or broken"), (range(24), "24 of 24|no frame decodes")],
+)
+def test_frames_one_at_a_time_of_a_broken_file_end_in_the_same_error(broken, words, tmp_path):
+    path = clips.write(tmp_path / "a.mp4", clips.pictures(24), options=FINE | {"g": "1"})
+    break_packets(path, broken)
+    for read in (one_by_one, read_frames):
+        with pytest.raises(VideoError, match=words):
+            read(path)
+
+
+def test_a_second_turn_gives_the_same_frames(tmp_path):
+    each = EachFrame(clips.write_lossless(tmp_path / "a.mkv", clips.pictures(4)), place=whole)
+    assert [n for n, _ in each] == [n for n, _ in each] == [0, 1, 2, 3]
