@@ -8,6 +8,7 @@ with job() as j:
         shards=j.input["shards"],
         failures=j.input["failures"],
         max_failures=j.recipe["max_failures"],
+        beside=j.recipe.get("beside", ()),
         index_out=j.output["index"],
         failures_out=j.output["failures"],
     )

@@ -107,7 +107,9 @@ def test_a_reading_without_a_parser_of_its_own_is_read_by_its_releases(tmp_path)
         table = pd.read_parquet(tmp_path / "out.parquet")
         assert set(table["dataset"]) == {f"ucf101_{fold}"}
         assert set(table["label_set"]) == {"ucf101"}
-        assert list(table["item_id"]) == [f"v_Run_g0{group}_c01" for group in ((1, 2) if fold == 2 else (2, 1))]
+        assert list(table["item_id"]) == [
+            f"v_Run_g0{group}_c01" for group in ((1, 2) if fold == 2 else (2, 1))
+        ]
 
 
 def test_an_item_without_a_label_has_an_empty_list_and_one_that_nobody_labelled_has_none(tmp_path):

@@ -251,11 +251,14 @@ def test_own_videos_and_their_table_are_linked_from_wherever_they_lie(card):
     card(**OWN)
     folder = having("holiday", ["day one/a.mp4", "b.MP4", "readme.txt"])
     table = having("tables", ["mine.csv"]) / "mine.csv"
-    manifest = bring(None, folder=folder, captions=table)
+    manifest = bring(None, folder=folder, tables={"captions": table})
     assert [entry.path for entry in manifest.files] == ["captions.csv", "videos/readme.txt"]
     assert Path("data/toy/videos/day one/a.mp4").is_file()
-    bring(None, folder=folder)
+    bring(None, folder=folder, tables={"labels": table})
     assert not Path("data/toy/captions.csv").exists()
+    assert Path("data/toy/labels.csv").resolve() == table.resolve()
+    bring(None, folder=folder)
+    assert not Path("data/toy/labels.csv").exists()
 
 
 @pytest.mark.parametrize(
@@ -263,7 +266,7 @@ def test_own_videos_and_their_table_are_linked_from_wherever_they_lie(card):
     [
         ({}, r"toy: missing; expected toy: \{videos: folder"),
         ({"folder": Path("nowhere")}, r"toy\.videos: nowhere is no folder"),
-        ({"folder": Path(), "captions": Path("no.csv")}, r"toy\.captions: no\.csv is no file"),
+        ({"folder": Path(), "tables": {"captions": Path("no.csv")}}, r"toy\.captions: no\.csv is no file"),
     ],
     ids=["no folder", "wrong folder", "wrong table"],
 )

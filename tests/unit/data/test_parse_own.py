@@ -112,3 +112,34 @@ def test_a_folder_without_videos_says_which_endings_count(tmp_path):
     (tmp_path / "videos").mkdir()
     with pytest.raises(ValueError, match=r"videos: no video; expected files ending in \.avi, .*\.mp4"):
         parse(tmp_path, CARD)
+
+
+def labels(root: Path, text: str) -> None:
+    (root / "labels.csv").write_text(text, encoding="utf-8")
+
+
+def test_classes_are_numbered_in_the_order_of_their_names(root):
+    labels(root, "video,split,label\na,test,run\nb,train,wave\nday one/c,train, run \nday two/c,val,jump\n")
+    rows = parse(root, CARD)
+    assert [(r.split, r.video_id, list(r.labels), r.text_out) for r in rows.itertuples()] == [
+        ("train", "day one/b.MOV", [2], "wave"),
+        ("train", "day one/c.mp4", [1], "run"),
+        ("val", "day two/c.mp4", [0], "jump"),
+        ("test", "a.mp4", [1], "run"),
+    ]
+    assert set(rows["task"]) == {"classify"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("video,split,label\na,train,run\na,train,run\n", "line 3: video 'a.mp4' has a label already, in line 2"),
+        ("video,split,label\na,train,\n", "line 2: video 'a.mp4' has an empty label"),
+        ("video,split,label\nz,train,run\n", "line 2: video 'z' is not in the folder"),
+        ("video,split,caption\na,train,run\n", "video,split,label"),
+    ],
+)
+def test_a_wrong_row_of_labels_is_named(root, text, said):
+    labels(root, text)
+    with pytest.raises(ValueError, match=said):
+        parse(root, CARD)
