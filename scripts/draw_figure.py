@@ -8,10 +8,9 @@ with job() as j:
         method=j.recipe["method"],
         figure=j.recipe["figure"],
         spec=j.recipe["spec"],
-        predictions=j.input["predictions"],
-        metrics_items=j.input["per_item"],
-        annotations=j.input["annotations"],
-        media_index=j.input["media"],
+        inputs=j.input,
+        size=j.recipe.get("size", [0, 0]),
+        scale=j.recipe["scale"],
         out_svg=j.output["svg"],
         out_csv=j.output["csv"],
     )

@@ -5,7 +5,8 @@ and METEOR from their counts. Drawing items with replacement is then a weight an
 product of matrices.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,6 +80,29 @@ def paired_bootstrap(
     of     statistics summed over items (..., statistics) -> the metric (...)
     Raises ValueError on shapes that differ or hold nothing.
     """
+    return mean_bootstrap([(a, b)], of, rng=rng, draws=draws)
+
+
+def mean_bootstrap(
+    parts: Sequence[tuple[np.ndarray, np.ndarray | float]],
+    of: Of,
+    *,
+    rng: np.random.Generator,
+    draws: int = DRAWS,
+) -> Interval:
+    """The same of the mean over data sets, each counting alike; parts are the a and b of each.
+
+    The items of a data set are drawn apart from another's.
+    """
+    found = [_paired(a, b, of, rng, draws) for a, b in parts]
+    every = np.stack([drawn for _, drawn in found])
+    return _interval(math.fsum(difference for difference, _ in found) / len(found), every.mean(axis=0))
+
+
+def _paired(
+    a: np.ndarray, b: np.ndarray | float, of: Of, rng: np.random.Generator, draws: int
+) -> tuple[float, np.ndarray]:
+    """(difference on all of it, differences of the draws) of one data set."""
     if a.ndim != 3 or 0 in a.shape or (isinstance(b, np.ndarray) and b.shape != a.shape):
         raise ValueError(
             f"a {a.shape} and b {np.shape(b)}: expected equal (seeds, items, statistics), none of them 0"
@@ -97,7 +121,7 @@ def paired_bootstrap(
     for start in range(0, draws, AT_ONCE):
         size = min(AT_ONCE, draws - start)
         parts.append(differences(_weights(rng, size, num_items), _weights(rng, size, num_seeds)))
-    return _interval(difference, np.concatenate(parts))
+    return float(difference), np.concatenate(parts)
 
 
 def seed_bootstrap(

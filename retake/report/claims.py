@@ -7,22 +7,27 @@ the interval lies on the other side, and is undecided when the interval has zero
 
 import csv
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
-from retake.report.bootstrap import Interval, bleu4_of, mean_of, meteor_of, paired_bootstrap, seed_bootstrap
-from retake.report.measured import Key, Measured, read_measured
+from retake.report.bootstrap import Interval, bleu4_of, mean_bootstrap, mean_of, meteor_of, seed_bootstrap
+from retake.report.measured import Gain, Key, Measured, read_measured, runs_of
 from retake.report.reported import Reported, number, read_csv, read_reported
+from retake.report.told_costs import read_costs
 from retake.report.verdict import in_unit
+from retake.schema.costs import COUNTED, TIMED, CostFile
 from retake.schema.tasks import METRICS
 
 COLUMNS = [
     *("id", "where", "statement", "metric", "a", "b", "dataset", "split", "protocol", "direction"),
     *("size", "unit"),
 ]
+OF_DATA = ("dataset", "split", "protocol")  # what a cost does not have
 DIRECTIONS = ("higher", "lower")
 MINI = "mini scale: speaks of the mechanism on the mini world, not of the paper's numbers"
 SUMS = {
@@ -67,7 +72,15 @@ def read_claims(path: Path) -> list[dict]:
     rows, seen = [], set()
     for line, row in enumerate(read_csv(path, COLUMNS), 2):
         place = f"{path}: line {line}"
-        if empty := [name for name in COLUMNS if not row[name] and name != "size"]:
+        of_cost = row["metric"] in (*COUNTED, *TIMED)
+        if row["metric"] in TIMED:
+            raise ValueError(
+                f"{place}: {row['metric']} differs from run to run; only counted costs are judged"
+            )
+        if said := [name for name in OF_DATA if of_cost and row[name]]:
+            raise ValueError(f"{place}: {said[0]}: a cost has none, not {row[said[0]]!r}")
+        may_be_empty = {"size", *(OF_DATA if of_cost else ())}
+        if empty := [name for name in COLUMNS if not row[name] and name not in may_be_empty]:
             raise ValueError(f"{place}: {empty[0]} is empty")
         if row["id"] in seen:
             raise ValueError(f"{place}: id {row['id']!r} stands twice")
@@ -129,20 +142,34 @@ def _stacked(metric: str, sides: list[list[pd.DataFrame]]) -> tuple[list[np.ndar
 
 
 @dataclass(frozen=True)
-class Sides:
-    """What a claim compares: runs of a, and runs of b or a printed number (stored unit)."""
+class Runs:
+    """Everything that was measured, and which data sets a name stands for."""
 
-    a: Measured
-    b: Measured | float
+    measured: dict[Key, Measured]
+    means: Mapping[str, list[str]]
+
+    def of(self, *key: str) -> Gain | None:
+        """The runs of a variant on a data set, or on all those of a mean; None where one of them is not there."""
+        found = runs_of((key[0], key[1], key[2], key[3]), self.means, self.measured)
+        return Gain(found) if all(run.files for run in found) else None
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What a claim compares: runs of a, one a data set, and runs of b or a printed number (stored unit)."""
+
+    a: Gain
+    b: Gain | float
     seeds: list[int]
 
-    @property
-    def runs(self) -> list[Measured]:
-        return [self.a, self.b] if isinstance(self.b, Measured) else [self.a]
+    def pairs(self) -> list[list[Measured]]:
+        """Of each data set the run of a, and that of b where it was run."""
+        other = [[run] for run in self.b.runs] if isinstance(self.b, Gain) else [[] for _ in self.a.runs]
+        return [[run, *beside] for run, beside in zip(self.a.runs, other, strict=True)]
 
     def right(self, arrays: list[np.ndarray]) -> np.ndarray | float:
-        """b as the bootstrap takes it, where `arrays` were made of `runs`."""
-        return arrays[1] if isinstance(self.b, Measured) else self.b
+        """b as the bootstrap takes it, where `arrays` were made of a pair."""
+        return arrays[1] if isinstance(self.b, Gain) else self.b
 
 
 def _compared(claim: dict, sides: Sides) -> tuple[Interval, int, list[str]]:
@@ -150,15 +177,19 @@ def _compared(claim: dict, sides: Sides) -> tuple[Interval, int, list[str]]:
     metric, seeds = claim["metric"], sides.seeds
     seed = hashlib.sha256(claim["id"].encode()).digest()
     rng = np.random.default_rng(int.from_bytes(seed[:8], "big"))
-    stacked = _stacked(metric, [_items_of(run, seeds) for run in sides.runs])
-    if stacked is None:
-        values = [np.array(run.values(metric, seeds)) for run in sides.runs]
+    stacked = [_stacked(metric, [_items_of(run, seeds) for run in pair]) for pair in sides.pairs()]
+    whole = [one for one in stacked if one is not None]
+    if len(whole) < len(stacked):
+        values = [
+            np.array(side.values(metric, seeds)) for side in (sides.a, sides.b) if isinstance(side, Gain)
+        ]
         interval = seed_bootstrap(values[0], sides.right(values), rng=rng)
         notes = ["bootstrap over seeds only: the metric does not decompose over items"]
-        return interval, sides.a.files[seeds[0]].items, notes
-    arrays, num_items, at_most = stacked
+        return interval, sides.a.items(seeds)[0] or 0, notes
+    num_items, at_most = (sum(counts) for counts in zip(*(one[1:] for one in whole), strict=True))
     notes = [] if num_items == at_most else [f"the {num_items} items that every run scored, of {at_most}"]
-    interval = paired_bootstrap(arrays[0], sides.right(arrays), SUMS.get(metric, mean_of), rng=rng)
+    parts = [(arrays[0], sides.right(arrays)) for arrays, _, _ in whole]
+    interval = mean_bootstrap(parts, SUMS.get(metric, mean_of), rng=rng)
     return interval, num_items, notes
 
 
@@ -170,9 +201,9 @@ def _quoted(claim: dict, reported: list[Reported]) -> Reported | None:
     return None
 
 
-def _sides(claim: dict, runs: dict[Key, Measured], reported: list[Reported], scale: str) -> Sides | str:
+def _sides(claim: dict, runs: Runs, reported: list[Reported], scale: str) -> Sides | str:
     """What the claim compares, or why it cannot be judged."""
-    a, b = (runs.get((claim[side], claim["dataset"], claim["split"], claim["protocol"])) for side in "ab")
+    a, b = (runs.of(claim[side], claim["dataset"], claim["split"], claim["protocol"]) for side in "ab")
     quoted = _quoted(claim, reported)
     if quoted and scale == "mini":
         return "b is a number that the paper quotes: compared at paper scale only"
@@ -181,14 +212,36 @@ def _sides(claim: dict, runs: dict[Key, Measured], reported: list[Reported], sca
     if a is None or (b is None and quoted is None):
         return f"no metrics of {claim['a'] if a is None else claim['b']}"
     if quoted and quoted.value is not None:
-        return Sides(a, quoted.value / in_unit(1.0, claim["metric"], claim["unit"]), sorted(a.files))
+        return Sides(a, quoted.value / in_unit(1.0, claim["metric"], claim["unit"]), a.seeds(a.every_seed()))
     assert b is not None
-    seeds = sorted(a.files.keys() & b.files.keys())
+    seeds = a.seeds(b.seeds(a.every_seed()))
     return Sides(a, b, seeds) if seeds else "a and b have no seed in common"
 
 
-def _judged(claim: dict, runs: dict[Key, Measured], reported: list[Reported], base: Judged) -> Judged:
+def _counted(claim: dict, files: Mapping[str, CostFile], base: Judged) -> Judged:
+    """`base` with what was counted: there is no spread, and the networks are the paper's at any scale."""
+    values = {}
+    for file in (one for one in files.values() if one.kind == "operations"):
+        values |= {name: of[claim["metric"]] for name, of in file.values.items() if claim["metric"] in of}
+    if missing := [claim[side] for side in "ab" if claim[side] not in values]:
+        base.note = f"no cost of {missing[0]}"
+        return base
+    difference = values[claim["a"]] - values[claim["b"]]
+    base.difference = base.low = base.high = difference
+    base.verdict, base.scale = (
+        judge(claim["direction"], Interval(difference, difference, difference)),
+        "paper",
+    )
+    base.note = "counted from the networks at the paper's size"
+    return base
+
+
+def _judged(
+    claim: dict, runs: Runs, reported: list[Reported], files: Mapping[str, CostFile], base: Judged
+) -> Judged:
     """`base` with what was found."""
+    if claim["metric"] in COUNTED:
+        return _counted(claim, files, base)
     sides = _sides(claim, runs, reported, base.scale)
     if isinstance(sides, str):
         base.note = sides
@@ -212,18 +265,29 @@ def _write(path: Path, rows: list[dict]) -> None:
 
 
 def judge_claims(
-    *, method: str, claims: Path, metrics_files: list[Path], reported: Path, scale: str, out: Path
+    *,
+    method: str,
+    claims: Path,
+    metrics_files: list[Path],
+    reported: Path,
+    scale: str,
+    out: Path,
+    means: Mapping[str, list[str]] = MappingProxyType({}),
+    cost_files: Sequence[Path] = (),
 ) -> list[Judged]:
     """Judge every claim of `claims` by metrics files and the items table beside each; write `out`.
 
+    means says of which data sets a claim's data set is the mean.
     Seeds and items are drawn together and for both variants alike, 2,000 times, with a generator fixed by
     the claim's id; over seeds only where the metric does not decompose. A claim whose runs are not there is
-    "not run".
+    "not run". A claim about a counted cost is judged by the cost files, which have no spread.
     """
-    runs = read_measured(metrics_files, method=method, scale=scale)
+    runs = Runs(read_measured(metrics_files, method=method, scale=scale), means)
     printed = read_reported(reported)
+    files = read_costs(cost_files, method)
     judged = [
-        _judged(row, runs, printed, Judged(method=method, scale=scale, **row)) for row in read_claims(claims)
+        _judged(row, runs, printed, files, Judged(method=method, scale=scale, **row))
+        for row in read_claims(claims)
     ]
     _write(out, [{k: "" if v is None else v for k, v in asdict(row).items()} for row in judged])
     return judged

@@ -5,11 +5,17 @@ Same inputs, same bytes: no date, no random identifiers, text as text.
 """
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from retake.report.figures_captions import captions_svg, captions_table
+from retake.report.figures_cost import cost_accuracy_svg, cost_accuracy_table
+from retake.report.figures_embedding import embedding_svg, embedding_table
 from retake.report.figures_lines import lines_svg, lines_table
+from retake.report.figures_signals import signals_svg, signals_table
 
 PLACE = re.compile(r"(?P<variant>[^/]+)/(?P<dataset>[^/]+)/seed(?P<seed>\d+)/(?P<protocol>[^/]+)/[^/]+$")
 Run = tuple[str, str, int]  # variant, dataset, seed
@@ -34,35 +40,77 @@ def draw_figure(
     method: str,
     figure: str,
     spec: dict[str, Any],
-    predictions: list[Path],
-    metrics_items: list[Path],
-    annotations: list[Path],
-    media_index: list[Path],
+    inputs: Mapping[str, Any],
     out_svg: Path,
     out_csv: Path,
+    size: Sequence[int] = (0, 0),
+    scale: str = "mini",
 ) -> None:
     """Write the figure's CSV, then draw the SVG from that CSV.
 
-    spec: the recipe's figure. `annotations` and `media_index` stand in the order of spec["datasets"], one
-    each; predictions and items are told apart by their paths. Raises ValueError on an unknown kind, a missing
-    run, or an item without score, prediction or frames.
+    spec: the recipe's figure. inputs, by kind:
+    captions, lines  predictions and per_item, told apart by their paths; annotations and media, one each for
+                     spec["datasets"], in that order
+    signals, embedding  examples and frames, as extract_examples writes them
+    cost_accuracy    tables (of times, of scores), media (one), with `size` (height, width) of that view's frames
+    Raises ValueError on an unknown kind, an input too few, a missing run, or an item without score, prediction or
+    frames.
     """
     where = f"{method}: figures.{figure}"
-    if len(annotations) != len(spec["datasets"]) or len(media_index) != len(spec["datasets"]):
+    made = KINDS.get(spec["kind"])
+    if made is None:
+        raise ValueError(f"{where}: kind {spec['kind']!r}: expected one of {', '.join(KINDS)}")
+    table, drawing = made(where, spec, inputs, (int(size[0]), int(size[1]), scale))
+    table.to_csv(out_csv, index=False, lineterminator="\n")
+    Path(out_svg).write_text(drawing(spec, out_csv), encoding="utf-8", newline="\n")
+
+
+Made = tuple[pd.DataFrame, Callable[[dict, Path], str]]  # what the CSV says, and what draws it
+About = tuple[int, int, str]  # height and width of a view's frames, scale
+
+
+def _captions(where: str, spec: dict, inputs: Mapping[str, Any], _: About) -> Made:
+    media, read = _by_dataset(where, spec, inputs)
+    runs = (runs_of(list(inputs["predictions"])), runs_of(list(inputs["per_item"])))
+    return captions_table(where, spec, *runs, read, media), captions_svg
+
+
+def _lines(where: str, spec: dict, inputs: Mapping[str, Any], _: About) -> Made:
+    _by_dataset(where, spec, inputs)
+    return lines_table(where, spec, runs_of(list(inputs["per_item"]))), lines_svg
+
+
+def _by_dataset(where: str, spec: dict, inputs: Mapping[str, Any]) -> tuple[dict, dict]:
+    """(media index, annotations) by data set."""
+    media, annotations = list(inputs["media"]), list(inputs["annotations"])
+    if not len(media) == len(annotations) == len(spec["datasets"]):
         raise ValueError(
             f"{where}: expected one annotation table and one media index a data set {spec['datasets']}"
         )
-    match spec["kind"]:
-        case "captions":
-            media = dict(zip(spec["datasets"], media_index, strict=True))
-            read = dict(zip(spec["datasets"], annotations, strict=True))
-            table = captions_table(where, spec, runs_of(predictions), runs_of(metrics_items), read, media)
-            draw = captions_svg
-        case "lines":
-            table = lines_table(where, spec, runs_of(metrics_items))
-            draw = lines_svg
-        case kind:
-            raise ValueError(f"{where}: kind {kind!r}: expected captions or lines")
-    table.to_csv(out_csv, index=False, lineterminator="\n")
-    drawn = draw(spec, out_csv)
-    Path(out_svg).write_text(drawn, encoding="utf-8", newline="\n")
+    return dict(zip(spec["datasets"], media, strict=True)), dict(
+        zip(spec["datasets"], annotations, strict=True)
+    )
+
+
+def _signals(where: str, spec: dict, inputs: Mapping[str, Any], _: About) -> Made:  # noqa: ARG001
+    return signals_table(where, inputs["examples"], inputs["frames"]), signals_svg
+
+
+def _embedding(where: str, spec: dict, inputs: Mapping[str, Any], _: About) -> Made:
+    return embedding_table(where, spec, inputs["examples"], inputs["frames"]), embedding_svg
+
+
+def _cost_accuracy(where: str, spec: dict, inputs: Mapping[str, Any], about: About) -> Made:
+    tables, media = list(inputs["tables"]), list(inputs["media"])
+    if len(tables) != 2 or len(media) != 1:
+        raise ValueError(f"{where}: expected a table of times, one of scores, and one media index")
+    return cost_accuracy_table(where, spec, tables, media[0], about[:2], about[2]), cost_accuracy_svg
+
+
+KINDS = {
+    "captions": _captions,
+    "lines": _lines,
+    "signals": _signals,
+    "embedding": _embedding,
+    "cost_accuracy": _cost_accuracy,
+}

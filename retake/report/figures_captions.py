@@ -137,7 +137,7 @@ def picture(frame: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def _xml(text: str) -> str:
+def xml(text: str) -> str:
     """`text` for XML: escaped; what XML cannot hold (control characters, lone surrogates) as U+FFFD."""
     kept = "".join(
         "\ufffd" if unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\n" else c for c in str(text)
@@ -148,12 +148,12 @@ def _xml(text: str) -> str:
 def _block(label: str, text: str, score: str, y: int, width: int) -> tuple[list[str], int]:
     """A labelled sentence that wraps at `width`; returns its elements and the y below it."""
     lines = textwrap.wrap(text, max(20, int((width - LABEL - 64) / (TEXT_PX * 0.52)))) or ["(no words)"]
-    parts = [f'<text class="label" x="{MARGIN}" y="{y}">{_xml(label)}</text>']
+    parts = [f'<text class="label" x="{MARGIN}" y="{y}">{xml(label)}</text>']
     for number, line in enumerate(lines):
         place = f'x="{MARGIN + LABEL}" y="{y + number * LINE_PX}"'
-        parts.append(f'<text class="said" {place}>{_xml(line)}</text>')
+        parts.append(f'<text class="said" {place}>{xml(line)}</text>')
     if score:
-        parts.append(f'<text class="score" x="{width - MARGIN}" y="{y}">{_xml(score)}</text>')
+        parts.append(f'<text class="score" x="{width - MARGIN}" y="{y}">{xml(score)}</text>')
     return parts, y + len(lines) * LINE_PX
 
 
@@ -161,7 +161,7 @@ def _row_svg(number: int, row: pd.Series, spec: dict, y: int, width: int) -> tup
     """One video: head, frames, sentences."""
     metric = METRICS[row["metric"]].name
     head = f"{row['dataset']}, {row['video_id']}: {row['rule']} in sentence {metric} ({row['difference']})"
-    parts = [f'<g id="video{number}">', f'<text class="head" x="{MARGIN}" y="{y}">{_xml(head)}</text>']
+    parts = [f'<g id="video{number}">', f'<text class="head" x="{MARGIN}" y="{y}">{xml(head)}</text>']
     y += 12
     array = np.load(row["array"], mmap_mode="r")
     tall = 0
@@ -191,11 +191,11 @@ def captions_svg(spec: dict, csv: Path) -> str:
     """The figure as one SVG text, with its frames inside. Of the CSV every column is text."""
     table = pd.read_csv(csv, dtype=str, keep_default_na=False)
     width = 2 * MARGIN + FRAMES * PUT + (FRAMES - 1) * GAP
-    parts, y = [f'<text class="title" x="{MARGIN}" y="34">{_xml(spec["title"])}</text>'], 68
+    parts, y = [f'<text class="title" x="{MARGIN}" y="34">{xml(spec["title"])}</text>'], 68
     for number, (_, row) in enumerate(table.iterrows()):
         block, y = _row_svg(number, row, spec, y, width)
         parts += block
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {y}" width="{width}" height="{y}">'
     paper = f'<rect width="{width}" height="{y}" fill="#fff"/>'
-    named = f"<title>{_xml(spec['title'])}</title><style>{STYLE}</style>"
+    named = f"<title>{xml(spec['title'])}</title><style>{STYLE}</style>"
     return "\n".join([head, named, paper, *parts, "</svg>", ""])

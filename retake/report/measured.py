@@ -1,5 +1,7 @@
-"""What was measured: metrics files, found by what they are of."""
+"""What was measured: metrics files, found by what they are of, and what a row of a table makes of them."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +27,66 @@ class Measured:
                 )
             found.append(self.files[seed].values[metric])
         return found
+
+    def items(self, seeds: list[int]) -> tuple[int, int | None]:
+        """Items scored, and items there are, of the seeds that are there (one at least).
+
+        Raises ValueError, naming the files, where seeds scored different numbers.
+        """
+        counts = {(self.files[s].items, self.files[s].items_of) for s in seeds if s in self.files}
+        if len(counts) > 1:
+            paths = ", ".join(str(self.paths[s]) for s in seeds if s in self.paths)
+            raise ValueError(f"seeds scored different numbers of items {sorted(counts)}: {paths}")
+        return counts.pop()
+
+
+@dataclass
+class Gain:
+    """The runs behind one row: of its variant, one a data set, and of the variant that it is a gain over, if any.
+
+    A row's value is the mean over data sets, each counting alike, less that of the other variant, seed by seed.
+    """
+
+    runs: list[Measured]
+    less: list[Measured] = field(default_factory=list)
+
+    def every_seed(self) -> list[int]:
+        """All seeds that any run has."""
+        return sorted({seed for run in [*self.runs, *self.less] for seed in run.files})
+
+    def seeds(self, seeds: list[int]) -> list[int]:
+        """Those of `seeds` that every run has; without a run none."""
+        every = [*self.runs, *self.less]
+        return [seed for seed in seeds if every and all(seed in run.files for run in every)]
+
+    def values(self, metric: str, seeds: list[int]) -> list[float]:
+        """One value a seed that every run has. Raises ValueError naming a file without the metric."""
+        there = self.seeds(seeds)
+        means = [
+            _mean([run.values(metric, there) for run in side]) for side in (self.runs, self.less) if side
+        ]
+        return [math.fsum((one, *(-other for other in rest))) for one, *rest in zip(*means, strict=True)]
+
+    def items(self, seeds: list[int]) -> tuple[int | None, int | None]:
+        """(items scored, items there are), of all data sets together; None where nothing is known."""
+        there = self.seeds(seeds)
+        if not there:
+            return None, None
+        counts = [run.items(there) for run in self.runs]
+        of = [total for _, total in counts]
+        return sum(items for items, _ in counts), None if None in of else sum(t for t in of if t is not None)
+
+
+def _mean(sides: list[list[float]]) -> list[float]:
+    """Of lists with one value a seed, the mean for each seed."""
+    return [math.fsum(values) / len(values) for values in zip(*sides, strict=True)]
+
+
+def runs_of(key: Key, means: Mapping[str, list[str]], measured: Mapping[Key, Measured]) -> list[Measured]:
+    """The runs behind a key whose data set may be a mean: one a data set, in the mean's order; missing ones empty."""
+    variant, dataset, split, protocol = key
+    places = [(variant, one, split, protocol) for one in means.get(dataset, [dataset])]
+    return [measured.get(place, Measured()) for place in places]
 
 
 def read_measured(paths: list[Path], *, method: str, scale: str) -> dict[Key, Measured]:

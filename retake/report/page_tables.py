@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
+from retake.report.tables_text import PLACES
 from retake.schema.tasks import METRICS
 
 NEEDED = (
@@ -41,7 +42,7 @@ def _title(path: Path) -> str:
 
 
 def _number(text: str, unit: str) -> str:
-    return f"{float(text):.{1 if unit == 'percent' else 3}f}" if text else ""
+    return f"{float(text):.{PLACES.get(unit, 3)}f}" if text else ""
 
 
 def _cell(cell: dict[str, str]) -> dict[str, str]:
@@ -66,27 +67,32 @@ def shown_tables(tables: list[Path]) -> list[dict[str, Any]]:
     shown = []
     for path in tables:
         cells = _read(path)
-        metrics = list(dict.fromkeys((c["metric"], c["unit"]) for c in cells))
+        metrics = list(dict.fromkeys((c["metric"], c["unit"], c.get("column", "")) for c in cells))
         lines: dict[str, list[dict[str, str]]] = {}
         for cell in cells:
             lines.setdefault(cell["row"], []).append(cell)
         rows = []
         for line in lines.values():
-            first, by = line[0], {c["metric"]: _cell(c) for c in line}
+            first, by = line[0], {(c["metric"], c.get("column", "")): _cell(c) for c in line}
+            data = " and ".join(dict.fromkeys(c["dataset"] for c in line if c["dataset"]))
+            split = next((c["split"] for c in line if c["split"]), "")
             ran = max((int(c["seeds"] or 0) for c in line), default=0)
             rows.append(
                 {
                     "system": first["system"],
-                    "kind": first["kind"],
-                    "data": f"{first['dataset']} {first['split']}".strip(),
+                    "kind": " and ".join(dict.fromkeys(c["kind"] for c in line)),
+                    "data": f"{data} {split}".strip(),
                     "protocol": first.get("protocol", ""),
-                    "cells": [by.get(metric) for metric, _ in metrics],
+                    "cells": [by.get((metric, column)) for metric, _, column in metrics],
                     "seeds": str(ran) if ran else "",
-                    "scored": _items(first),
+                    "scored": next((said for c in line if (said := _items(c))), ""),
                     "note": "; ".join(dict.fromkeys(c.get("note", "") for c in line if c.get("note"))),
                 }
             )
-        named = [{"name": METRICS[m].name if m in METRICS else m, "unit": unit} for m, unit in metrics]
+        named = [
+            {"name": column or (METRICS[m].name if m in METRICS else m), "unit": unit}
+            for m, unit, column in metrics
+        ]
         shown.append(
             {
                 "method": path.parent.name,

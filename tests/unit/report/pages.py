@@ -65,8 +65,8 @@ def video(number: int, frames: int = 6, height: int = 48, width: int = 64) -> np
 
 
 def runs(root: Path) -> dict[str, Any]:
-    """Everything that draw_figure reads, as its keyword arguments."""
-    found: dict[str, Any] = {"predictions": [], "metrics_items": [], "annotations": [], "media_index": []}
+    """Everything that draw_figure reads, by the name of the input."""
+    found: dict[str, Any] = {"predictions": [], "per_item": [], "annotations": [], "media": []}
     for dataset, items in SCORES.items():
         frames = root / "media" / "view" / dataset / "shard000"
         frames.mkdir(parents=True)
@@ -78,7 +78,7 @@ def runs(root: Path) -> dict[str, Any]:
         ]  # fmt: skip
         path = frames.parent / "index.parquet"
         pd.DataFrame(index).to_parquet(path)
-        found["media_index"].append(path)
+        found["media"].append(path)
         told = [
             {
                 "item_id": v,
@@ -111,7 +111,7 @@ def runs(root: Path) -> dict[str, Any]:
                 )
                 path.parent.mkdir(parents=True)
                 table.to_parquet(path)
-                found["predictions" if kind == "predictions" else "metrics_items"].append(path)
+                found["predictions" if kind == "predictions" else "per_item"].append(path)
     return found
 
 

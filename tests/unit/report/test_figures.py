@@ -21,7 +21,7 @@ def drawn(tmp_path):
         inputs = inputs or pages.runs(tmp_path)
         out = tmp_path / f"{name}.svg"
         draw_figure(
-            method="demo", figure=name, spec=spec, **inputs, out_svg=out, out_csv=out.with_suffix(".csv")
+            method="demo", figure=name, spec=spec, inputs=inputs, out_svg=out, out_csv=out.with_suffix(".csv")
         )
         with out.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
             return out, list(csv.DictReader(file)), inputs
@@ -50,7 +50,7 @@ def test_no_video_is_shown_twice(drawn):
 
 def test_a_tie_goes_to_the_first_by_name(drawn, tmp_path):
     inputs = pages.runs(tmp_path)
-    for path in inputs["metrics_items"]:
+    for path in inputs["per_item"]:
         pd.read_parquet(path).assign(cider=0.5).iloc[::-1].to_parquet(path)
     _, rows, _ = drawn(inputs=inputs, spec=pages.SPEC | {"pick": pages.SPEC["pick"][:2]})
     assert [r["video_id"] for r in rows] == ["v0", "v0"]
@@ -94,7 +94,7 @@ def test_large_frames_are_made_smaller():
 
 def test_an_item_without_frames_is_an_error_that_names_it(drawn, tmp_path):
     inputs = pages.runs(tmp_path)
-    path = inputs["media_index"][0]
+    path = inputs["media"][0]
     pd.read_parquet(path).query("video_id != 'v1'").to_parquet(path)
     with pytest.raises(ValueError, match="no frames of video 'v1'"):
         drawn(inputs=inputs)
@@ -102,13 +102,13 @@ def test_an_item_without_frames_is_an_error_that_names_it(drawn, tmp_path):
 
 def test_a_variant_that_was_not_run_is_an_error(drawn, tmp_path):
     inputs = pages.runs(tmp_path)
-    inputs["metrics_items"] = [p for p in inputs["metrics_items"] if "step2/msvd" not in p.as_posix()]
+    inputs["per_item"] = [p for p in inputs["per_item"] if "step2/msvd" not in p.as_posix()]
     with pytest.raises(ValueError, match="no items file of step2 on msvd, seed 1"):
         drawn(inputs=inputs)
 
 
 def test_an_unknown_kind_is_an_error(drawn):
-    with pytest.raises(ValueError, match="kind 'pie': expected captions or lines"):
+    with pytest.raises(ValueError, match="kind 'pie': expected one of captions, lines, signals"):
         drawn(spec=pages.SPEC | {"kind": "pie"})
 
 
@@ -119,7 +119,7 @@ def line_inputs(root: Path) -> dict:
         path.parent.mkdir(parents=True)
         pd.DataFrame({"item_id": ["a", "b"], "cider": [score - 0.05, score + 0.05]}).to_parquet(path)
         paths.append(path)
-    return {"predictions": [], "metrics_items": paths, "annotations": [root], "media_index": [root]}
+    return {"predictions": [], "per_item": paths, "annotations": [root], "media": [root]}
 
 
 def test_lines_have_the_mean_and_one_standard_error_over_seeds(drawn, tmp_path):

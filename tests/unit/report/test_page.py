@@ -55,7 +55,7 @@ def given(tmp_path_factory):
     svg.parent.mkdir(parents=True)
     inputs = pages.runs(root / "runs")
     files = {"out_svg": svg, "out_csv": svg.with_suffix(".csv")}
-    draw_figure(method="demo", figure="figure_3", spec=pages.SPEC, **inputs, **files)
+    draw_figure(method="demo", figure="figure_3", spec=pages.SPEC, inputs=inputs, **files)
     return pages.results(root) | {"figures": [svg]}
 
 

@@ -1,0 +1,1 @@
+"""What a system costs: operations counted, times taken."""

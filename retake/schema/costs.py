@@ -1,0 +1,110 @@
+"""What systems cost: which networks and what preparation they have, what is told of it, and the file that says it.
+
+A system is the whole way from a coded video to scores. What it costs is counted from its networks, which needs
+neither data nor weights, or timed on the machine at hand.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from retake.schema.strict import Strict
+from retake.schema.views import Name, Side
+
+COUNTED = ("gflops",)  # metrics of a cost of kind operations
+TIMED = ("ms_prepare", "ms_prepare_many", "ms_in_turn", "ms_at_once")  # of kind time
+
+
+class Pass(Strict):
+    """One network of a system, and what goes through it."""
+
+    network: str  # of timm, or one of retake.layers.networks
+    arguments: dict[str, Any] = {}
+    input: Annotated[
+        list[PositiveInt], Field(min_length=3, max_length=4)
+    ]  # channels, (frames,) height, width
+    frames: tuple[PositiveInt, PositiveInt] = (1, 1)  # it sees so many of so many frames
+
+    @model_validator(mode="after")
+    def part_of_all(self) -> "Pass":
+        if self.frames[0] > self.frames[1]:
+            raise ValueError(f"frames: {self.frames[0]} of {self.frames[1]} cannot be seen")
+        return self
+
+
+class Prepare(Strict):
+    """What is made of a coded video before a network sees it: signals of its frames, or optical flow."""
+
+    signals: list[Literal["rgb", "iframe", "motion", "residual", "motion_step", "residual_step"]] = []
+    flow: Literal["tvl1"] | None = None
+
+    @model_validator(mode="after")
+    def one_way(self) -> "Prepare":
+        if bool(self.signals) == (self.flow is not None):
+            raise ValueError("expected either signals or flow")
+        return self
+
+
+class System(Strict):
+    label: str | None = None
+    prepare: Prepare | None = None
+    networks: list[Pass] = Field(min_length=1)
+
+
+class OperationsCost(Strict):
+    """Multiply-adds of the networks, in 10^9: of one pass, or the mean over the frames that `frames` speaks of."""
+
+    kind: Literal["operations"]
+    systems: list[Name] = Field(min_length=1)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return COUNTED
+
+
+class TimeCost(Strict):
+    """Milliseconds a frame, each the median over repeats."""
+
+    kind: Literal["time"]
+    systems: list[Name] = Field(min_length=1)
+    size: tuple[Side, Side]  # height and width of the video that is made to be prepared
+    gop: Annotated[int, Field(ge=2, le=600)] = 12
+    quality: Annotated[int, Field(ge=1, le=31)] = 1
+    frames: Annotated[int, Field(ge=2)]  # of that video
+    pairs: PositiveInt  # of frames between which flow is computed
+    videos: PositiveInt  # whose frames go through a network together
+    repeats: PositiveInt
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return TIMED
+
+
+Cost = Annotated[OperationsCost | TimeCost, Field(discriminator="kind")]
+
+
+class CostFile(Strict):
+    """What one cost of a method came to. No times of day, no commit."""
+
+    method: str
+    cost: str
+    kind: Literal["operations", "time"]
+    machine: str | None  # what it was timed on, in words; nothing where it was counted
+    values: dict[str, dict[str, float]]  # system -> metric -> value
+
+    @classmethod
+    def read(cls, path: str | Path) -> "CostFile":
+        return cls.model_validate(json.loads(Path(path).read_text(encoding="utf-8")))
+
+    def text(self) -> str:
+        return json.dumps(self.model_dump(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+class CostRow(Strict):
+    """Rows of a table that tell what systems cost, one a system."""
+
+    cost: Name
+    systems: list[Name] = []  # left out: all of that cost
+    metrics: list[str] = Field(min_length=1)
