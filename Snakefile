@@ -21,7 +21,7 @@ pathvars:
 
 include: "rules/releases.smk"  # the mini world, or the network -> a release and its manifests
 include: "rules/annotations.smk"  # a release's own files -> one annotation table per data set
-include: "rules/media.smk"  # videos -> frames, shard by shard
+include: "rules/media.smk"  # videos -> frames, streams, motion, flow, shard by shard
 include: "rules/weights.smk"  # published or pre-trained foundations
 include: "rules/features.smk"  # a frozen foundation + frames -> a bank of features
 include: "rules/training.smk"  # stage after stage -> checkpoint

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from retake.planning.code import modules_in, reached
+from retake.planning.costs import Costs
 from retake.planning.listing import Listing
 from retake.planning.machines import Machines
+from retake.planning.media import Media
 from retake.planning.recipes import (
     folders_with,
     load_recipe,
@@ -26,6 +28,7 @@ from retake.schema.config import Config
 from retake.schema.recipe import Recipe
 from retake.schema.shards import shard_names
 from retake.schema.strict import SettingError, checked_as, did_you_mean
+from retake.schema.tasks import metrics_of
 
 Job = dict[str, Any]  # what a job's script reads, as JSON
 RUN = ("method", "variant", "dataset", "seed")
@@ -36,7 +39,7 @@ def one_of(names: Any) -> str:
     return "|".join(sorted(names)) or "(?!)"
 
 
-class Plan(Releases, Machines, Reporting, Listing):
+class Plan(Releases, Media, Machines, Reporting, Costs, Listing):
     """The runs that a config asks for, and what each of them reads."""
 
     def __init__(self, config: dict[str, Any], file: str = "config.yaml"):
@@ -55,6 +58,7 @@ class Plan(Releases, Machines, Reporting, Listing):
         self.weights_files = folders_with("weights", "card.yaml")
         self.cards: dict[str, Card] = {}
         self.weights: dict[str, WeightsCard] = {}
+        self.instead: dict[str, str] = {}  # foundation -> the one that is in its place at mini scale
         for method, recipe in self.recipes.items():
             self._gather(method, recipe)
         for name in self.config.folders:
@@ -63,6 +67,9 @@ class Plan(Releases, Machines, Reporting, Listing):
                 raise SettingError(
                     f"{file}: folders: nothing here is called {name!r}; {did_you_mean(name, known)}"
                 )
+        self._resolved: dict[tuple[str, str, str | None], Recipe] = {}
+        for method in self.recipes:
+            self._check_named(method)
         self.trainings = Trainings(self)
 
     def check_all(self) -> None:
@@ -73,14 +80,17 @@ class Plan(Releases, Machines, Reporting, Listing):
         for method in self.recipes:
             for figure in self.figures_of(method):
                 self.figure_job(method, figure)
+                if self.has_examples(method, figure):
+                    self.examples_job(method, figure)
         for run, row in self.every_run():
             self.score_job(run, row.protocol, row.split)
             if self.recipes[run["method"]].variants[run["variant"]].fuse:
                 self.fuse_job(run, row.protocol, row.split)
-            else:
-                self.predict_job(run, row.protocol, row.split)
-                for stage in stages_of(self.recipes[run["method"]], run["variant"]):
-                    self.trainings.job(run, stage)
+            for part in self.trained_parts(run):
+                self.predict_job(part, row.protocol, row.split)
+        for run in self.every_trained_run():
+            for stage in stages_of(self.recipes[run["method"]], run["variant"]):
+                self.trainings.job(run, stage)
 
     # --- what is there -------------------------------------------------------------------------------------
 
@@ -88,29 +98,66 @@ class Plan(Releases, Machines, Reporting, Listing):
         """Read the cards of all that the method touches; every name must exist and suit its task."""
         for dataset in self.chosen[method]:
             card = self._read(dataset, f"{self.file}: run: {method}")
-            if recipe.task not in card.tasks:
-                have = ", ".join(card.tasks)
+            if not set(recipe.tasks) & set(card.tasks):
+                wanted, have = " or ".join(map(repr, recipe.tasks)), ", ".join(card.tasks)
                 raise SettingError(
-                    f"{self.file}: run: {method}: data set {dataset!r} has no task {recipe.task!r} but {have}"
+                    f"{self.file}: run: {method}: data set {dataset!r} has no task {wanted} but {have}"
                 )
         for name, stage in recipe.stages.items():
             for source in stage.data:
                 if source.dataset != "target":
                     self._read(source.dataset, f"{self.recipe_files[method]}: stages.{name}.data")
             for start in stage.start:
-                if start.weights:
-                    self._foundation(start.weights, f"{self.recipe_files[method]}: stages.{name}.start")
+                if start.dataset is not None:
+                    self._read(start.dataset, f"{self.recipe_files[method]}: stages.{name}.start")
         for name, bank in recipe.banks.items():
             self._foundation(bank.weights, f"{self.recipe_files[method]}: banks.{name}")
-        for name, table in recipe.tables.items():
-            for row in table.rows:
-                if row.dataset not in self.card_files:
-                    known = did_you_mean(row.dataset, self.card_files)
+
+    def _check_named(self, method: str) -> None:
+        """Data sets that tables, means and overlays speak of, and how each variant resolves on each of them."""
+        recipe, file = self.recipes[method], self.recipe_files[method]
+        named = [(f"tables.{name}", recipe.datasets_of(row.dataset))
+                 for name, table in recipe.tables.items() for row in table.rows]  # fmt: skip
+        named += [(f"means.{name}", datasets) for name, datasets in recipe.means.items()]
+        named += [
+            (f"figures.{name}", [one for d in figure.datasets for one in recipe.datasets_of(d)])
+            for name, figure in recipe.figures.items()
+        ]
+        named += [("per_dataset", [name]) for name in recipe.per_dataset]
+        for where, datasets in named:
+            if unknown := [name for name in datasets if name not in self.card_files]:
+                known = did_you_mean(unknown[0], self.card_files)
+                raise SettingError(f"{file}: {where}: no data set {unknown[0]!r}; {known}")
+        for name, variant in recipe.variants.items():
+            for dataset in [None, *self.chosen[method]]:
+                resolved = self.recipe_of(method, name, dataset)
+                for stage in [] if variant.fuse else stages_of(resolved, name):
+                    for start in resolved.stages[stage].start:
+                        if start.weights:
+                            self._foundation(start.weights, f"{file}: variants.{name}: stages.{stage}.start")
+        for name in recipe.tables:
+            for row in self.rows(method, name):
+                task = self.task_of(method, row.dataset)
+                if bad := [metric for metric in row.metrics if metric not in metrics_of(task)]:
                     raise SettingError(
-                        f"{self.recipe_files[method]}: tables.{name}: no data set {row.dataset!r}; {known}"
+                        f"{file}: tables.{name}: metric {bad[0]!r} does not score task {task!r} of {row.dataset}"
                     )
-        for name in recipe.variants:
-            variant_of(recipe, name, self.recipe_files[method])
+
+    def task_of(self, method: str, dataset: str) -> str:
+        """What the method is asked on a data set: the first of its tasks that the card has; of none, its first."""
+        tasks = self.recipes[method].tasks
+        return next((task for task in tasks if task in self.cards[dataset].tasks), tasks[0])
+
+    def count(self, dataset: str, name: str) -> int:
+        """A count of the data set's card at this scale."""
+        card = self.cards[dataset]
+        found = card.count(name, self.scale)
+        if card.access == "folder" and name == "classes" and self.config.own is not None:
+            found = self.own_classes()
+        if found is None:
+            where = "mini.counts" if self.scale == "mini" else "counts"
+            raise SettingError(f"{self.card_files[dataset]}: {where}.{name}: missing; a model is sized by it")
+        return found
 
     def _read(self, dataset: str, where: str) -> Card:
         """The card of what is to be read; a release that is nothing else is refused, its data sets are named."""
@@ -131,17 +178,27 @@ class Plan(Releases, Machines, Reporting, Listing):
                 self._card(card.release, f"{self.card_files[dataset]}: release")
             if self.cards[self.release_of(dataset)].access == "folder" and self.config.own is None:
                 raise SettingError(
-                    f"{self.file}: own: missing; {dataset!r} needs {{videos: FOLDER, captions: CSV}}"
+                    f"{self.file}: own: missing; {dataset!r} needs {{videos: FOLDER, captions or labels: CSV}}"
                 )
         return self.cards[dataset]
 
     def _foundation(self, name: str, where: str) -> None:
         if name not in self.weights_files:
             raise SettingError(f"{where}: no weights {name!r}; {did_you_mean(name, self.weights_files)}")
-        if name not in self.weights:
-            self.weights[name] = card = read_weights_card(self.weights_files[name])
-            if self.scale == "mini":
-                self._read(card.mini.pretrain.dataset, f"{self.weights_files[name]}: mini.pretrain.dataset")
+        if name in self.weights or name in self.instead:
+            return
+        card = read_weights_card(self.weights_files[name])
+        if self.scale == "mini" and card.mini.same_as is not None:
+            self.instead[name] = card.mini.same_as
+            self._foundation(card.mini.same_as, f"{self.weights_files[name]}: mini.same_as")
+            if card.mini.same_as in self.instead:
+                raise SettingError(
+                    f"{self.weights_files[name]}: mini.same_as: {card.mini.same_as!r} has none of its own"
+                )
+            return
+        self.weights[name] = card
+        if self.scale == "mini" and card.mini.pretrain is not None:
+            self._read(card.mini.pretrain.dataset, f"{self.weights_files[name]}: mini.pretrain.dataset")
 
     @property
     def datasets(self) -> list[str]:
@@ -176,26 +233,6 @@ class Plan(Releases, Machines, Reporting, Listing):
         return {name: max(4, round(n * self.config.mini_size)) for name, n in card.mini.splits.items()}
 
     @cached_property
-    def views(self) -> dict[str, Job]:
-        """Every view by name. Two recipes that use one name must agree to the value."""
-        found: dict[str, tuple[Job, Any]] = {}
-        for where, views in self._view_blocks():
-            for name, view in views.items():
-                value = view.model_dump(mode="json")
-                if name in found and found[name][0] != value:
-                    raise SettingError(
-                        f"{where}: views.{name}: differs from the view of that name in {found[name][1]}"
-                    )
-                found[name] = (value, where)
-        return {name: value for name, (value, _) in found.items()}
-
-    def _view_blocks(self) -> list[tuple[Any, dict]]:
-        blocks = [(self.recipe_files[m], r.views) for m, r in self.recipes.items()]
-        if self.scale == "mini":
-            blocks += [(self.weights_files[w], c.mini.pretrain.views) for w, c in self.weights.items()]
-        return blocks
-
-    @cached_property
     def banks(self) -> dict[str, Job]:
         """Every bank by name, under the same rule as views."""
         found: dict[str, Job] = {}
@@ -219,15 +256,8 @@ class Plan(Releases, Machines, Reporting, Listing):
     def annotations(self, dataset: str) -> str:
         return f"{self.results}/annotations/{dataset}.parquet"
 
-    def arrays_of(self, release: str, view: str | None, bank: str | None) -> tuple[str, list[str]]:
-        """(the index, the arrays it points at) of a release seen through a view or written into a bank."""
-        folder = f"media/{view}" if view else f"features/{bank}"
-        name = "frames" if view else "features"
-        base = f"{self.results}/{folder}/{release}"
-        return f"{base}/index.parquet", [f"{base}/shard{s}/{name}.npy" for s in self.shards(release)]
-
     def weights_path(self, name: str, file: str = "model.safetensors") -> str:
-        return f"{self.data}/weights/{name}/{file}"
+        return f"{self.data}/weights/{self.instead.get(name, name)}/{file}"
 
     def run_path(self, kind: str, run: Job) -> str:
         return f"{self.results}/{kind}/{run['method']}/{run['variant']}/{run['dataset']}/seed{run['seed']}"
@@ -240,11 +270,17 @@ class Plan(Releases, Machines, Reporting, Listing):
 
     # --- predictions, metrics ------------------------------------------------------------------------------
 
-    def recipe_of(self, method: str, variant: str) -> Recipe:
-        if variant not in self.recipes[method].variants:
-            known = did_you_mean(variant, self.recipes[method].variants)
-            raise SettingError(f"{self.recipe_files[method]}: variants: no variant {variant!r}; {known}")
-        return variant_of(self.recipes[method], variant, self.recipe_files[method])
+    def recipe_of(self, method: str, variant: str, dataset: str | None = None) -> Recipe:
+        """The recipe as a variant sees it, on a data set where one is named."""
+        place = (method, variant, dataset)
+        if place not in self._resolved:
+            if variant not in self.recipes[method].variants:
+                known = did_you_mean(variant, self.recipes[method].variants)
+                raise SettingError(f"{self.recipe_files[method]}: variants: no variant {variant!r}; {known}")
+            on = (self.release_of(dataset), dataset) if dataset in self.cards else ()
+            file = self.recipe_files[method]
+            self._resolved[place] = variant_of(self.recipes[method], variant, file, tuple(dict.fromkeys(on)))
+        return self._resolved[place]
 
     def trained(self) -> set[str]:
         return {v for r in self.recipes.values() for v, spec in r.variants.items() if not spec.fuse}
@@ -254,26 +290,32 @@ class Plan(Releases, Machines, Reporting, Listing):
 
     def predict_job(self, run: Job, protocol: str, split: str, onto: str | None = None) -> Job:
         """Inputs and JSON of one prediction; `onto`: another data set than the one trained on."""
-        recipe = self.recipe_of(run["method"], run["variant"])
+        recipe = self.recipe_of(run["method"], run["variant"], run["dataset"])
         stages = stages_of(recipe, run["variant"])
         source = recipe.stages[stages[-1]].data[0]
-        seen = {"dataset": onto or run["dataset"], "split": split, "view": source.view, "bank": source.bank}
-        data, inputs = self.trainings.source(seen)
+        dataset = onto or run["dataset"]
+        data, inputs = self.trainings.source(recipe.views, source, dataset, split)
         spec = recipe.protocols[protocol].model_dump(mode="json", exclude_none=True)
         words = spec.get("max_len")
         if isinstance(words, dict):
-            if seen["dataset"] not in words and "default" not in words:
+            if dataset not in words and "default" not in words:
                 where = f"{self.recipe_files[run['method']]}: protocols.{protocol}.max_len"
-                raise SettingError(f"{where}: no number for data set {seen['dataset']!r} and no default")
-            spec["max_len"] = words.get(seen["dataset"], words.get("default"))
+                raise SettingError(f"{where}: no number for data set {dataset!r} and no default")
+            spec["max_len"] = words.get(dataset, words.get("default"))
         at_once = spec.pop("at_once", None) or recipe.stages[stages[-1]].batch.at_once
         inputs["checkpoint"] = self.trainings.checkpoint(run, stages[-1])
-        job = {"task": recipe.task, "data": data, "protocol": spec, "at_once": at_once}
+        task = self.task_of(run["method"], run["dataset"])
+        job = {"task": task, "data": data, "protocol": spec, "at_once": at_once}
         job["precision"] = recipe.stages[stages[-1]].precision
         return {"inputs": inputs, "recipe": job}
 
     def caption_job(self, run: Job, protocol: str, videos: str) -> Job:
         """A prediction on another data set by the checkpoint that is there; it is no input, so nothing trains it."""
+        if fused := self.recipes[run["method"]].variants[run["variant"]].fuse:
+            where = f"{self.recipe_files[run['method']]}: variants.{run['variant']}"
+            raise SettingError(
+                f"{where}: is fused and has no checkpoint; videos are answered by {', '.join(fused)}"
+            )
         job = self.predict_job(run, protocol, "test", onto=videos)
         checkpoint = Path(job["inputs"].pop("checkpoint"))
         if not checkpoint.is_file():
@@ -290,7 +332,8 @@ class Plan(Releases, Machines, Reporting, Listing):
         recipe = self.recipes[run["method"]]
         variant = recipe.variants[run["variant"]]
         parts = [self.predictions({**run, "variant": v}, protocol, split) for v in variant.fuse]
-        job = {"task": recipe.task, "combiner": variant.combiner, "weights": list(variant.fuse.values())}
+        task = self.task_of(run["method"], run["dataset"])
+        job = {"task": task, "combiner": variant.combiner, "weights": list(variant.fuse.values())}
         return {"inputs": {"parts": parts}, "recipe": job}
 
     def score_job(self, run: Job, protocol: str, split: str) -> Job:

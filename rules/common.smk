@@ -36,6 +36,7 @@ wildcard_constraints:
     protocol=r"[a-z][a-z0-9_]*",
     table=r"[a-z][a-z0-9_]*",
     figure=r"[a-z][a-z0-9_]*",
+    cost=r"[a-z][a-z0-9_]*",
     split=r"[a-z][a-z0-9_]*",
     shard=r"\d{3}",
     seed=r"\d+",
@@ -70,6 +71,10 @@ def code_of(script, *folders):
     return lambda wildcards: PLAN.code(script, *(f.format(**wildcards) for f in folders))
 
 
+def shard_inputs(wildcards):
+    return PLAN.view_inputs(wildcards.view, wildcards.release, wildcards.shard)
+
+
 def run_of(wildcards):
     return {key: wildcards[key] for key in ("method", "variant", "dataset", "seed")}
 
@@ -96,6 +101,10 @@ def scoring_job(wildcards):
 
 def figure_job(wildcards):
     return PLAN.figure_job(wildcards.method, wildcards.figure)
+
+
+def examples_job(wildcards):
+    return PLAN.examples_job(wildcards.method, wildcards.figure)
 
 
 def pretraining_job(wildcards):

@@ -1,4 +1,28 @@
-"""A figure and the CSV that it is drawn from."""
+"""A figure and the CSV that it is drawn from; and what a figure of frames needs of them."""
+
+
+rule extract_examples:
+    input:
+        unpack(inputs_of(examples_job)),
+        script="scripts/extract_examples.py",
+        code=code_of("extract_examples"),
+    output:
+        arrays="<results>/media/examples/{method}/{figure}.npz",
+        table="<results>/media/examples/{method}/{figure}.csv",
+        record="<results>/records/extract_examples/{method}/{figure}.jsonl",
+    log:
+        "<results>/logs/extract_examples/{method}/{figure}.log",
+    benchmark:
+        "<results>/costs/extract_examples/{method}/{figure}.jsonl"
+    conda:
+        "../envs/media.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        arguments=arguments,
+        recipe=recipe_of(examples_job),
+    shell:
+        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule draw_figure:

@@ -48,6 +48,32 @@ rule score:
         "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
+# Times are taken while nothing else of this build runs: the job takes all processors up to `timing_threads`. What
+# it is told does not say how many they are, so that another `--cores` takes no times anew.
+rule measure_cost:
+    input:
+        script="scripts/measure_cost.py",
+        code=code_of("measure_cost"),
+    output:
+        json="<results>/metrics/costs/{method}/{cost}.json",
+        record="<results>/records/measure_cost/{method}/{cost}.jsonl",
+    log:
+        "<results>/logs/measure_cost/{method}/{cost}.log",
+    benchmark:
+        "<results>/costs/measure_cost/{method}/{cost}.jsonl"
+    conda:
+        "../envs/costs.yaml"
+    threads: PLAN.timing_threads
+    resources:
+        mem_mb=PLAN.timing_mb,
+        gpu=PLAN.gpu,
+    params:
+        arguments=lambda wildcards, input, output: arguments(wildcards, input, output, 1),
+        recipe=lambda wildcards: as_json(PLAN.cost_job(wildcards.method, wildcards.cost)),
+    shell:
+        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+
+
 rule metrics:
     input:
         PLAN.every_metrics_file(),

@@ -4,6 +4,7 @@
 rule tabulate:
     input:
         metrics=lambda wildcards: PLAN.metrics_of_table(wildcards.method, wildcards.table),
+        costs=lambda wildcards: PLAN.costs_of_table(wildcards.method, wildcards.table),
         reported="retake/methods/{method}/reported.csv",
         script="scripts/tabulate.py",
         code=code_of("tabulate"),
@@ -35,6 +36,7 @@ rule judge_claims:
     input:
         metrics=lambda wildcards: PLAN.claim_inputs(wildcards.method),
         per_item=lambda wildcards: PLAN.claim_items(wildcards.method),
+        costs=lambda wildcards: PLAN.claim_costs(wildcards.method),
         claims="retake/methods/{method}/claims.csv",
         reported="retake/methods/{method}/reported.csv",
         script="scripts/judge_claims.py",
@@ -52,7 +54,7 @@ rule judge_claims:
         mem_mb=600,
     params:
         arguments=arguments,
-        recipe=lambda wildcards: as_json({"method": wildcards.method, "scale": PLAN.scale}),
+        recipe=lambda wildcards: as_json(PLAN.claims_job(wildcards.method)),
     shell:
         "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 

@@ -8,6 +8,6 @@ with job() as j:
         release=j.recipe["release"],
         root=j.recipe["root"],
         folder=j.recipe["folder"],
-        captions=j.recipe["captions"],
+        tables=j.recipe["tables"],
         files_out=j.output["files"],
     )

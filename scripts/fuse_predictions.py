@@ -1,7 +1,7 @@
 """Fuse several variants' predictions, item by item (rule fuse_predictions)."""
 
 from retake.job import job
-from retake.training.inference import fuse_predictions
+from retake.training.fusion import fuse_predictions
 
 with job() as j:
     fuse_predictions(

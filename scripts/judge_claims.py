@@ -8,7 +8,9 @@ with job() as j:
         method=j.recipe["method"],
         claims=j.input["claims"],
         metrics_files=j.input["metrics"],
+        cost_files=j.input["costs"],
         reported=j.input["reported"],
         scale=j.recipe["scale"],
+        means=j.recipe["means"],
         out=j.output["csv"],
     )

@@ -9,8 +9,11 @@ with job() as j:
         table=j.recipe["table"],
         spec=j.recipe["spec"],
         metrics_files=j.input["metrics"],
+        cost_files=j.input["costs"],
         reported=j.input["reported"],
         scale=j.recipe["scale"],
+        means=j.recipe["means"],
+        systems=j.recipe["systems"],
         out_csv=j.output["csv"],
         out_md=j.output["md"],
     )

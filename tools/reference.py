@@ -10,19 +10,16 @@ MODELS = {
     "config.yaml": ("retake/schema/config.py", ["Config", "Entry", "Own", "CaptionWith", "Tracking"]),
     "recipe.yaml": (
         "retake/schema/recipe.py",
-        [
-            "Recipe",
-            "Stage",
-            "Source",
-            "Start",
-            "Optimiser",
-            "Length",
-            "Batch",
-            "Variant",
-            "Protocol",
-            "Table",
-            "Row",
-        ],
+        ["Recipe", "Stage", "Source", "Start", "Variant", "Protocol", "Table", "Row"],
+    ),
+    "recipe.yaml, training": (
+        "retake/schema/training.py",
+        ["Optimiser", "Group", "Length", "Batch", "Schedule"],
+    ),
+    "recipe.yaml, sample": ("retake/schema/sample.py", ["Sample", "Colour"]),
+    "recipe.yaml, views": (
+        "retake/schema/views.py",
+        ["FramesView", "StreamView", "MotionView", "FlowView"],
     ),
 }
 FIELD = re.compile(r"^    (?P<name>[a-z_]+): (?P<type>.+?)(?: = (?P<default>.+?))?(?:  # (?P<about>.+))?$")

@@ -112,19 +112,29 @@ def class_table(release: str, listed: Iterable[Listed], videos: Videos, lists: s
             f"{row.where}: no video {row.name} in the release ({len(missing)} that the lists name are missing)"
         )
     videos.strangers(release, rows, lists)
-    used = [(split, video, row) for split in SPLITS for video, row in rows.items() if row.split == split]
+    return labelled(release, rows)
+
+
+def labelled(dataset: str, rows: Mapping[str, Listed]) -> pd.DataFrame:
+    """The annotation table of videos by id, one class each; training rows come first, unused ones are left out."""
+    used = [
+        (split, video, row)
+        for split in ("train", "val", "test")
+        for video, row in rows.items()
+        if row.split == split
+    ]
     table = pd.DataFrame(
         [(split, video, [row.label], row.title) for split, video, row in used],
         columns=["split", "video_id", "labels", "text_out"],
     )
     return checked(
         table.assign(
-            dataset=release,
+            dataset=dataset,
             item_id=table["video_id"],
             ref_id=table["video_id"],
             start_s=0.0,
             origin="release",
             task="classify",
-            label_set=release,
+            label_set=dataset,
         )
     )

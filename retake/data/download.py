@@ -6,9 +6,10 @@ files and the folder to put them in.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from retake.data.archives import ArchiveError, unpack_once
 from retake.data.fetch import PAUSE_S, DownloadError, fetch
@@ -28,21 +29,21 @@ def download_release(
     root: Path,
     folder: Path | None,
     files_out: Path,
-    captions: Path | None = None,
+    tables: Mapping[str, Path] = MappingProxyType({}),
     mirror: str | None = None,
     pause_s: float = PAUSE_S,
 ) -> None:
     """Make `root` hold the release and write the manifest of its files that are no media to `files_out`.
 
     folder     where the user has the data: `root` becomes a link to it and nothing is fetched
-    captions   the CSV of the user's own videos (access: folder), wherever it lies
+    tables     CSVs of the user's own videos (access: folder) by key, captions or labels, wherever they lie
     mirror     replaces scheme and host of every source ($RETAKE_MIRROR does too)
 
     Raises ReleaseError that lists what is missing and where to put it.
     """
     card, root = card_of(release), Path(root)
     if card.access == "folder":
-        _link_own(release, root, folder, captions)
+        _link_own(release, root, folder, tables)
     elif folder is not None:
         _link(release, root, Path(folder))
     elif root.is_symlink():
@@ -158,22 +159,24 @@ def _replace_link(place: Path, target: Path, key: str) -> None:
     place.symlink_to(target.absolute())
 
 
-def _link_own(release: str, root: Path, folder: Path | None, captions: Path | None) -> None:
-    """`root/videos` and `root/captions.csv` as links to what the user named. Raises ReleaseError."""
+def _link_own(release: str, root: Path, folder: Path | None, tables: Mapping[str, Path]) -> None:
+    """`root/videos`, `root/captions.csv` or `root/labels.csv` as links to what the user named. Raises ReleaseError."""
     if folder is None:
         raise ReleaseError(
             f"config.yaml: {release}: missing; expected {release}: {{videos: folder, captions: file.csv}}"
         )
     if not Path(folder).is_dir():
         raise ReleaseError(f"config.yaml: {release}.videos: {folder} is no folder")
-    if captions is not None and not Path(captions).is_file():
-        raise ReleaseError(f"config.yaml: {release}.captions: {captions} is no file")
+    for key, path in tables.items():
+        if not Path(path).is_file():
+            raise ReleaseError(f"config.yaml: {release}.{key}: {path} is no file")
     if root.is_symlink():
         root.unlink()
     root.mkdir(parents=True, exist_ok=True)
     _replace_link(root / "videos", Path(folder), f"{release}.videos")
-    table = root / "captions.csv"
-    if captions is not None:
-        _replace_link(table, Path(captions), f"{release}.captions")
-    elif table.is_symlink():
-        table.unlink()
+    for key in ("captions", "labels"):
+        table = root / f"{key}.csv"
+        if key in tables:
+            _replace_link(table, Path(tables[key]), f"{release}.{key}")
+        elif table.is_symlink():
+            table.unlink()

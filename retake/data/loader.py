@@ -5,7 +5,7 @@ The order of a run is a function of (seed, epoch) and nothing else: a resumed ru
 seen.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ import torch
 from torch.nn.functional import interpolate
 
 from retake.data.array_index import Arrays
+from retake.data.sampled import Asked, Pictures, Sampler, by_item, labels_at
 
 COLUMNS = [
     "item_id", "ref_id", "video_id", "start_s", "end_s", "text_in", "text_out", "options", "labels", "value",
     "weight",
 ]  # fmt: skip
-KINDS = ("frames", "features")
+KINDS = ("frames", "features", "stream", "motion", "flow")
 ROWS = ("all", "one_per_item", "by_item")
 
 
@@ -37,19 +38,47 @@ def read_rows(annotations: Path | str, split: str) -> list[dict[str, Any]]:
 class Source:
     """Rows of one split whose videos are there, and the arrays of those videos.
 
-    kind  frames: uint8 (T, H, W, 3) a video; features: float32 (T, C)
+    kind    frames: uint8 (T, H, W, 3) a video; features: float32 (T, C); stream, motion, flow: what data/coded
+            reads
+    sample  which frames, and which part of them, an example has (data/sampled); None: all, whole
     """
 
     def __init__(self, spec: dict[str, Any], *, num_classes: int | None = None):
         if spec["kind"] not in KINDS:
             raise ValueError(f"data: kind: expected one of {KINDS}, found {spec['kind']!r}")
         self.spec, self.kind, self.num_classes = spec, spec["kind"], num_classes
-        self.arrays = Arrays(Path(spec["index"]))
+        self.arrays, self.sampler = self._open()
+        self.asked: Asked | None = None  # set where each item is answered by several parts
         rows = read_rows(spec["annotations"], spec["split"])
         self.rows = [row for row in rows if row["video_id"] in self.arrays]
         self.left_out = len(rows) - len(self.rows)
         if not self.rows:
             raise ValueError(f"{spec['index']}: none of the videos of split {spec['split']!r} is in it")
+        if self.sampler is not None and spec["sample"]["labels"] == "frame":
+            self.rows = by_item(self.rows)
+
+    def _open(self) -> tuple[Any, Sampler | None]:
+        """(arrays by video, what cuts examples out of them)."""
+        index, sample = Path(self.spec["index"]), self.spec.get("sample")
+        if self.kind in ("frames", "features"):
+            arrays = Arrays(index)
+            return arrays, None if sample is None else Sampler(sample, Pictures(arrays), None)
+        if sample is None:
+            raise ValueError(f"data: a view of kind {self.kind} is read frame by frame; expected sample")
+        from retake.data.coded import coded  # decoders: a job that reads arrays never needs them
+
+        reader = coded(self.kind, index)
+        return reader, Sampler(sample, reader, self.spec.get("signal") or self.kind)
+
+    def ask(self, protocol: dict[str, Any]) -> int:
+        """How many batch rows there are when the rows are asked as a protocol says; `batch` counts in them.
+
+        Raises ValueError where the protocol cuts and the source cannot.
+        """
+        self.asked = Asked.of(protocol)
+        if self.asked is not None and self.sampler is None:
+            raise ValueError("protocol: clips and crops are cut from frames of a source that has sample")
+        return len(self.rows) * (1 if self.asked is None else len(self.asked))
 
     def order(self, rng: np.random.Generator) -> list[int]:
         """Row numbers of one epoch: as `rows` says, each as often as `share` says."""
@@ -71,10 +100,35 @@ class Source:
         return list(items.values())
 
     def batch(
-        self, numbers: Iterable[int], shape: Any = None, rng: np.random.Generator | None = None
+        self,
+        numbers: Iterable[int],
+        shape: Any = None,
+        rng: np.random.Generator | None = None,
+        key: Sequence[int] | None = None,
     ) -> dict[str, Any]:
-        """Rows of the table as one batch; see `batch_of`."""
-        return batch_of([self.rows[i] for i in numbers], self.arrays, self, shape, rng)
+        """Rows of the table as one batch; see `batch_of`.
+
+        key  of the draws of a source with `sample`: those of row n are of the generator (*key, n); None: no draws
+        """
+        numbers = list(numbers)
+        if self.sampler is None:
+            return batch_of([self.rows[i] for i in numbers], self.arrays, self, shape, rng)
+        if shape is not None and (shape.frames is not None or shape.size_px is not None):
+            raise ValueError(
+                "plan: batches that change in frames or size are not made from a source with sample"
+            )
+        if self.asked is not None:
+            clips = self.sampler.views(self.rows, self.asked, numbers)
+            rows = [self.rows[n // len(self.asked)] for n in numbers]
+            return _stacked(clips, rows, "frames") | _targets(rows, self.num_classes)
+        rngs = [None if key is None else np.random.default_rng([*key, n]) for n in numbers]
+        rows = [self.rows[n] for n in numbers]
+        found = [self.sampler.example(row, rng) for row, rng in zip(rows, rngs, strict=True)]
+        batch = _stacked([clip for clip, _ in found], rows, "frames") | _targets(rows, self.num_classes)
+        if self.spec["sample"]["labels"] == "frame" and self.num_classes is not None:
+            times = [times for _, times in found]
+            batch["labels"] = _frame_labels(rows, times, self.num_classes)
+        return batch
 
 
 def batch_of(
@@ -86,9 +140,10 @@ def batch_of(
 ) -> dict[str, Any]:
     """What a model is given. `source` says kind and num_classes; `shape` is a BatchShape or None.
 
-    frames (B, 3, T, H, W) uint8 (`to_device` makes them float in [0, 1]) or features (B, T, C); keep (B, T);
+    frames (B, C, T, H, W) uint8 (`to_device` makes them float in [0, 1]) or features (B, T, C); keep (B, T);
     same_as (B,): the first row of the batch that shows the same; item_id, text_in, text_out: lists; labels
-    (B, K) and value (B,), where the table has them. Shorter videos are padded with zeros.
+    (B, K), or (B, T, K) where frames have labels of their own, and value (B,), where the table has them.
+    Shorter videos are padded with zeros.
     """
     first: dict[tuple, int] = {}
     same_as, clips = [], []
@@ -100,6 +155,12 @@ def batch_of(
         else:
             clips.append(clips[first[place]])
         same_as.append(first[place])
+    batch = _stacked(clips, rows, source.kind)
+    return batch | {"same_as": torch.tensor(same_as)} | _targets(rows, source.num_classes)
+
+
+def _stacked(clips: list[np.ndarray], rows: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    """Media of a batch, padded and marked, and what its rows say; every row shows a video of its own."""
     longest = max(len(clip) for clip in clips)
     stacked = np.zeros((len(clips), longest, *clips[0].shape[1:]), dtype=clips[0].dtype)
     keep = np.zeros((len(clips), longest), dtype=bool)
@@ -107,15 +168,14 @@ def batch_of(
         stacked[number, : len(clip)] = clip
         keep[number, : len(clip)] = True
     media = torch.from_numpy(stacked)
-    batch = {
-        source.kind: media.permute(0, 4, 1, 2, 3) if source.kind == "frames" else media,
+    return {
+        kind: media.permute(0, 4, 1, 2, 3) if kind == "frames" else media,
         "keep": torch.from_numpy(keep),
-        "same_as": torch.tensor(same_as),
+        "same_as": torch.arange(len(rows)),
         "item_id": [row["item_id"] for row in rows],
         "text_in": [row["text_in"] or "" for row in rows],
         "text_out": [row["text_out"] or "" for row in rows],
     }
-    return batch | _targets(rows, source.num_classes)
 
 
 def _targets(rows: list[dict[str, Any]], num_classes: int | None) -> dict[str, torch.Tensor]:
@@ -132,6 +192,15 @@ def _targets(rows: list[dict[str, Any]], num_classes: int | None) -> dict[str, t
     if all(row["value"] is not None for row in rows):
         targets["value"] = torch.tensor([row["value"] for row in rows], dtype=torch.float32)
     return targets
+
+
+def _frame_labels(rows: list[dict[str, Any]], times: list[np.ndarray], num_classes: int) -> torch.Tensor:
+    """(B, T, K) in {0, 1}: what goes on when each frame is shown."""
+    labels = torch.zeros(len(rows), len(times[0]), num_classes)
+    for n, (row, shown) in enumerate(zip(rows, times, strict=True)):
+        for t, time_s in enumerate(shown):
+            labels[n, t, labels_at(row, float(time_s))] = 1.0
+    return labels
 
 
 def _seen(clip: np.ndarray, kind: str, shape: Any, rng: np.random.Generator | None) -> np.ndarray:

@@ -13,35 +13,38 @@ from torch import Tensor, nn
 from retake.layers.shapes import expect
 
 
-def trunk(name: str, arguments: dict[str, Any], *, num_classes: int = 0) -> nn.Module:
+def trunk(name: str, arguments: dict[str, Any], *, num_classes: int = 0, in_chans: int = 3) -> nn.Module:
     """The timm network `name` with global average pooling; without a classifier unless `num_classes` is
     given.
 
     `arguments` go to timm as they are. No weights are looked for: they come from a start of the stage.
+    in_chans  colours, or whatever channels the network sees
     """
     import timm  # takes seconds: a job that reads features never needs it
 
     arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
-    return timm.create_model(name, pretrained=False, num_classes=num_classes, **arguments)
+    return timm.create_model(name, pretrained=False, num_classes=num_classes, in_chans=in_chans, **arguments)
 
 
 class PixelScale(nn.Module):
-    """(pixels - mean) / std per colour; the constants are buffers that no checkpoint holds."""
+    """(pixels - mean) / std per channel; the constants are buffers that no checkpoint holds."""
 
     def __init__(self, mean: list[float], std: list[float]):
         super().__init__()
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        if len(mean) != len(std):
+            raise ValueError(f"mean has {len(mean)} channels, std {len(std)}")
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """pixels (..., 3, H, W) in [0, 1]."""
+        """pixels (..., channels, H, W) in [0, 1]."""
         return (pixels - self.mean) / self.std
 
 
 def over_frames(network: nn.Module, scale: PixelScale, frames: Tensor) -> Tensor:
-    """Features (B, T, C) of clips: frames (B, 3, T, H, W) in [0, 1], each seen alone by `network`."""
-    sizes = expect(frames, "B 3 T H W")
-    pixels = frames.transpose(1, 2).flatten(0, 1)  # (B*T, 3, H, W)
+    """Features (B, T, C) of clips: frames (B, channels, T, H, W) in [0, 1], each seen alone by `network`."""
+    sizes = expect(frames, "B C T H W", C=len(scale.mean))
+    pixels = frames.transpose(1, 2).flatten(0, 1)  # (B*T, channels, H, W)
     pixels = pixels.contiguous(
         memory_format=torch.channels_last
     )  # as frames lie on the disk; nearly twice as fast

@@ -7,6 +7,7 @@ from retake.planning.recipes import stages_of
 from retake.planning.training import Trainings
 from retake.schema.card import Card, WeightsCard
 from retake.schema.config import Config
+from retake.schema.figures import ScoredFigure
 from retake.schema.recipe import Recipe, Row
 from retake.schema.strict import SettingError, did_you_mean
 
@@ -47,6 +48,7 @@ class Listing:
         def claims_of(self, method: str) -> str | None: ...
         def metrics_of_table(self, method: str, table: str) -> list[str]: ...
         def predictions(self, run: Job, protocol: str, split: str) -> str: ...
+        def recipe_of(self, method: str, variant: str, dataset: str | None = None) -> Recipe: ...
         def caption_job(self, run: Job, protocol: str, videos: str) -> Job: ...
 
     def table_paths(self, headline: bool = False) -> list[str]:
@@ -110,6 +112,18 @@ class Listing:
                         found.setdefault((*run.values(), row.protocol, row.split), (run, row))
         return list(found.values())
 
+    def trained_parts(self, run: Job) -> list[Job]:
+        """The run itself, or where it is fused, the trained runs that it is fused of."""
+        fused = self.recipes[run["method"]].variants[run["variant"]].fuse
+        if not fused:
+            return [run]
+        return [part for name in fused for part in self.trained_parts({**run, "variant": name})]
+
+    def every_trained_run(self) -> list[Job]:
+        """Every trained run that a table measures, or that one it measures is fused of, each once."""
+        runs = [part for run, _ in self.every_run() for part in self.trained_parts(run)]
+        return list({tuple(run.values()): run for run in runs}.values())
+
     def every_manifest(self) -> list[str]:
         files = [f"{self.results}/releases/{r}/files.json" for r in self.releases]
         return files + [path for r in self.releases for path in self.manifests(r)]
@@ -117,8 +131,8 @@ class Listing:
     def _seen(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         """((view, release), (bank, release)) pairs that a training, a bank or a prediction reads."""
         views, banks = set(), set()
-        for run, _ in self.every_run():
-            recipe = self.recipes[run["method"]]
+        for run in self.every_trained_run():
+            recipe = self.recipe_of(run["method"], run["variant"], run["dataset"])
             for stage in stages_of(recipe, run["variant"]):
                 for source in recipe.stages[stage].data:
                     dataset = run["dataset"] if source.dataset == "target" else source.dataset
@@ -126,10 +140,14 @@ class Listing:
                         views.add((source.view, self.release_of(dataset)))
                     if source.bank:
                         banks.add((source.bank, self.release_of(dataset)))
+        for method, recipe in self.recipes.items():
+            drawn = [recipe.figures[f] for f in self.figures_of(method) if f in recipe.figures]
+            shown = [f for f in drawn if not isinstance(f, ScoredFigure)]
+            views |= {(f.view, self.release_of(d)) for f in shown for d in recipe.datasets_of(f.dataset)}
         views |= {(self.banks[bank]["view"], release) for bank, release in banks}
         if self.scale == "mini":
             spent = [card.mini.pretrain for card in self.weights.values()]
-            views |= {(p.view, self.release_of(p.dataset)) for p in spent}
+            views |= {(p.view, self.release_of(p.dataset)) for p in spent if p is not None}
         return sorted(views), sorted(banks)
 
     def every_media_index(self) -> list[str]:
@@ -149,7 +167,7 @@ class Listing:
     def every_checkpoint(self) -> list[str]:
         return unique(
             self.trainings.checkpoint(run, stage)
-            for run, _ in self.every_run()
+            for run in self.every_trained_run()
             for stage in stages_of(self.recipes[run["method"]], run["variant"])
         )
 

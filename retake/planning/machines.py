@@ -35,8 +35,18 @@ class Machines:
         return 8 if self.scale == "paper" else 1
 
     @property
+    def timing_threads(self) -> int:
+        """Processors that are kept free of all else while times are taken; Snakemake gives at most what it has."""
+        return 16
+
+    @property
     def training_mb(self) -> int:
         return 1450 if self.scale == "mini" else 32_000
+
+    @property
+    def timing_mb(self) -> int:
+        """Networks are timed at the papers' size whatever the scale."""
+        return 1700 if self.scale == "mini" else 32_000
 
     @property
     def launcher(self) -> str:

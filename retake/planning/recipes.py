@@ -8,6 +8,7 @@ from typing import Any
 from retake.schema.recipe import Recipe
 from retake.schema.strict import SettingError, checked_as, did_you_mean, read_yaml
 
+SET, SET_ON = ("model", "stages", "views", "banks"), ("model", "stages")  # by a variant, by a data set
 HERE = Path(
     "retake"
 )  # relative to the workflow's folder: an absolute path would make a copy rerun everything
@@ -90,11 +91,15 @@ def check_sizes(path: Path, key: str, recipe: Recipe) -> None:
     """Every size that the builder asks for, and no other, also where stages and variants change some."""
     keywords, prepared = builder_keywords(path.parent / "model.py")
     sizes = keywords - prepared
-    if missing := sizes - recipe.model.keys():
+    if missing := sizes - recipe.model.keys() - recipe.card_sizes.keys():
         raise SettingError(f"{path}: {key}: size {sorted(missing)[0]!r} is missing, which build() asks for")
+    if twice := recipe.model.keys() & recipe.card_sizes.keys():
+        raise SettingError(f"{path}: {key}.{sorted(twice)[0]}: stands in card_sizes, too")
     places = {key: recipe.model}
     places |= {f"stages.{name}.model": stage.model for name, stage in recipe.stages.items()}
     places |= {f"variants.{name}.set.model": v.set.get("model", {}) for name, v in recipe.variants.items()}
+    places |= {f"per_dataset.{name}.model": v.get("model", {}) for name, v in recipe.per_dataset.items()}
+    places |= {"card_sizes": recipe.card_sizes}
     for place, values in places.items():
         for name in values:
             if name not in sizes:
@@ -103,22 +108,30 @@ def check_sizes(path: Path, key: str, recipe: Recipe) -> None:
                 )
 
 
-def variant_of(recipe: Recipe, name: str, path: Path) -> Recipe:
-    """The recipe as variant `name` sees it: its own and its bases' `set` laid over it, its stages filled in."""
+def variant_of(recipe: Recipe, name: str, path: Path, on: tuple[str, ...] = ()) -> Recipe:
+    """The recipe as variant `name` sees it: its own and its bases' `set` laid over it, its stages filled in.
+
+    on  data sets and releases whose `per_dataset` is laid over it before, the last one uppermost
+    """
     chain = [recipe.variants[name]]
     while chain[-1].base is not None:
         chain.append(recipe.variants[chain[-1].base])
-    if not any(variant.set for variant in chain):
+    laid = [
+        (f"per_dataset.{one}", recipe.per_dataset[one], SET_ON) for one in on if one in recipe.per_dataset
+    ]
+    laid += [(f"variants.{name}.set", variant.set, SET) for variant in reversed(chain) if variant.set]
+    if not laid:
         return recipe
     raw = recipe.model_dump()
-    for variant in reversed(chain):
-        if unknown := variant.set.keys() - {"model", "stages", "views", "banks"}:
+    for where, values, known in laid:
+        if unknown := values.keys() - set(known):
             raise SettingError(
-                f"{path}: variants.{name}.set: {sorted(unknown)[0]!r} cannot be set; have model, stages, views, banks"
+                f"{path}: {where}: {sorted(unknown)[0]!r} cannot be set; have {', '.join(known)}"
             )
-        raw = overlaid(raw, variant.set)
-    resolved = checked_as(Recipe, raw, f"{path}: variants.{name}.set")
-    check_sizes(path, f"variants.{name}.set.model", resolved)
+        raw = overlaid(raw, values)
+    where = laid[-1][0]
+    resolved = checked_as(Recipe, raw, f"{path}: {where}")
+    check_sizes(path, f"{where}.model", resolved)
     return resolved
 
 

@@ -1,5 +1,6 @@
 """Jobs that bring a release: made by the mini world, or fetched; indexed, parsed."""
 
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,10 +74,23 @@ class Releases:
             return
         if not Path(own.videos).is_dir():
             raise SettingError(f"{self.file}: own.videos: {own.videos} is no folder")
-        if own.captions is not None and not Path(own.captions).is_file():
-            raise SettingError(
-                f"{self.file}: own.captions: {own.captions} is no file; leave it out for videos without captions"
-            )
+        for key, table in own.tables.items():
+            if not Path(table).is_file():
+                raise SettingError(
+                    f"{self.file}: own.{key}: {table} is no file; leave it out for videos without {key}"
+                )
+
+    def own_classes(self) -> int | None:
+        """How many classes the user's table names; None where it has captions, or where there is no table."""
+        labels = self.config.own.labels if self.config.own else None
+        if labels is None:
+            return None
+        read = Path(self.root("own")) / "labels.csv"  # a clone has it there
+        path = Path(labels) if Path(labels).is_file() else read
+        if not path.is_file():
+            raise SettingError(f"{self.file}: own.labels: {labels} is no file")
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return len({(row.get("label") or "").strip() for row in csv.DictReader(file)} - {""})
 
     def fetch_job(self, release: str) -> Job:
         """What downloads a release, or adopts a folder that the user has."""
@@ -89,9 +103,9 @@ class Releases:
             if folder
             else [s.model_dump(mode="json", exclude={"verified", "checked_on"}) for s in card.sources]
         )
-        captions = self.config.own.captions if card.access == "folder" else None
+        tables = self.config.own.tables if card.access == "folder" else {}
         job = {"release": release, "root": self.root(release), "folder": folder, "sources": sources}
-        return {**job, "captions": captions}
+        return {**job, "tables": tables}
 
     def index_job(self, release: str) -> Job:
         """What finds the media of a fetched release, and into how many shards they go."""

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from retake.schema.card import Card
 from retake.schema.config import Config
-from retake.schema.recipe import Figure, Pick, Recipe, Row
+from retake.schema.costs import CostRow
+from retake.schema.figures import EmbeddingFigure, Figure, Pick, ScoredFigure, SignalsFigure
+from retake.schema.recipe import Recipe, Row, Table
+from retake.schema.strict import SettingError
+from retake.schema.tasks import metrics_of
+from retake.schema.views import StreamView
 
 Job = dict[str, Any]
 
@@ -28,6 +33,9 @@ class Reporting:
         def annotations(self, dataset: str) -> str: ...
         def release_of(self, dataset: str) -> str: ...
         def arrays_of(self, release: str, view: str | None, bank: str | None) -> tuple[str, list[str]]: ...
+        def cost_rows(self, method: str, table: str) -> list[CostRow]: ...
+        def told_costs(self, method: str, table: str) -> Job: ...
+        def task_of(self, method: str, dataset: str) -> str: ...
 
     def tables_of(self, method: str, headline: bool = False) -> list[str]:
         """Tables of the method that can be made at this scale with the chosen data sets."""
@@ -36,32 +44,56 @@ class Reporting:
         named = [
             name
             for name, table in recipe.tables.items()
-            if self.scale in table.scales and any(row.dataset in chosen for row in table.rows)
+            if self.scale in table.scales and self._can_be_made(recipe, table, chosen)
         ]
         if headline:
             named = [name for name in named if recipe.tables[name].headline]
         return named + self._unlisted(method)
 
+    @staticmethod
+    def _can_be_made(recipe: Recipe, table: Table, chosen: set[str]) -> bool:
+        """Whether a row is of a chosen data set; a table that only tells costs needs none."""
+        return not table.rows or any(
+            chosen.intersection(recipe.datasets_of(row.dataset)) for row in table.rows
+        )
+
     def _unlisted(self, method: str) -> list[str]:
         """Chosen data sets that no table of the recipe has a row for: each gets a table of its own name."""
-        listed = {row.dataset for table in self.recipes[method].tables.values() for row in table.rows}
-        return [d for d in self.chosen[method] if d not in listed and "test" not in self._no_captions(d)]
+        recipe = self.recipes[method]
+        rows = [row for table in recipe.tables.values() for row in table.rows]
+        listed = {dataset for row in rows for dataset in recipe.datasets_of(row.dataset)}
+        return [d for d in self.chosen[method] if d not in listed and self._has_answers(method, d)]
 
-    def _no_captions(self, dataset: str) -> set[str]:
-        own = self.cards[self.release_of(dataset)].access == "folder" and self.config.own.captions is None
-        return {"test"} if own else set()
+    def _has_answers(self, method: str, dataset: str) -> bool:
+        """Whether there is something to score by: own videos have captions, or classes, or neither."""
+        if self.cards[self.release_of(dataset)].access != "folder":
+            return True
+        wanted = "captions" if self.task_of(method, dataset) == "caption" else "labels"
+        return wanted in self.config.own.tables
 
     def rows(self, method: str, table: str) -> list[Row]:
-        """The rows of a table that are measured in this run."""
+        """What is measured in this run for a table: a row a run, those of a mean or a gain apart."""
         recipe = self.recipes[method]
         if table in recipe.tables:
-            return [row for row in recipe.tables[table].rows if row.dataset in self.chosen[method]]
+            parts = [part for row in recipe.tables[table].rows for part in self._runs_of(recipe, row)]
+            return [row for row in parts if row.dataset in self.chosen[method]]
+        fit = metrics_of(self.task_of(method, table))
         pattern: dict[tuple, Row] = {}
-        for name in recipe.tables:
-            if recipe.tables[name].headline:
-                for row in recipe.tables[name].rows:
+        for spec in recipe.tables.values():
+            for row in [run for asked in spec.rows for run in self._runs_of(recipe, asked)]:
+                if spec.headline and set(row.metrics) <= set(fit):
                     pattern.setdefault((row.variant, row.protocol), row.model_copy(update={"dataset": table}))
         return list(pattern.values())
+
+    @staticmethod
+    def _runs_of(recipe: Recipe, row: Row) -> list[Row]:
+        """A row as those that its runs are measured by: a variant on a data set each."""
+        variants = [row.variant] if row.over is None else [row.variant, row.over]
+        return [
+            row.model_copy(update={"variant": variant, "over": None, "dataset": dataset})
+            for dataset in recipe.datasets_of(row.dataset)
+            for variant in variants
+        ]
 
     def seeds(self, method: str, table: str) -> list[int]:
         spec = self.recipes[method].tables.get(table)
@@ -81,44 +113,86 @@ class Reporting:
         return list(dict.fromkeys(paths))
 
     def table_job(self, method: str, table: str) -> Job:
-        spec = self.recipes[method].tables.get(table)
-        rows = [row.model_dump(mode="json") for row in (spec.rows if spec else self.rows(method, table))]
-        labels = {name: v.label or name for name, v in self.recipes[method].variants.items()}
+        recipe = self.recipes[method]
+        spec = recipe.tables.get(table)
+        asked = spec.rows if spec else self.rows(method, table)
+        labels = {name: v.label or name for name, v in recipe.variants.items()}
         title = spec.title if spec else f"{self.cards[table].title}: every headline variant"
-        rows = [{**row, "label": row["label"] or labels[row["variant"]]} for row in rows]
+        rows = [{**row.model_dump(mode="json"), "label": row.label or labels[row.variant]} for row in asked]
         described = {"title": title, "seeds": self.seeds(method, table), "rows": rows}
-        return {"method": method, "table": table, "scale": self.scale, "spec": described}
+        described["columns"] = dict(spec.columns) if spec else {}
+        means = {row.dataset: recipe.means[row.dataset] for row in asked if row.dataset in recipe.means}
+        told = self.told_costs(method, table)
+        described["costs"] = told.pop("costs")
+        job = {"method": method, "table": table, "scale": self.scale, "spec": described, "means": means}
+        return job | told
 
     def figures_of(self, method: str, headline: bool = False) -> list[str]:
-        chosen = set(self.chosen[method])
+        recipe, chosen = self.recipes[method], set(self.chosen[method])
         named = [
             name
-            for name, figure in self.recipes[method].figures.items()
+            for name, figure in recipe.figures.items()
             if self.scale in figure.scales
-            and chosen >= set(figure.datasets)
+            and chosen >= {one for dataset in figure.datasets for one in recipe.datasets_of(dataset)}
             and (figure.headline or not headline)
         ]
         return named + ([] if headline or not self._pattern(method) else self._unlisted(method))
 
-    def _pattern(self, method: str) -> Figure | None:
+    def _pattern(self, method: str) -> ScoredFigure | None:
         """The recipe's first figure of captions: what a data set of no figure is shown by."""
         figures = self.recipes[method].figures.values()
-        return next((f for f in figures if f.kind == "captions" and self.scale in f.scales), None)
+        scored = (f for f in figures if isinstance(f, ScoredFigure) and f.kind == "captions")
+        return next((f for f in scored if self.scale in f.scales), None)
 
     def _figure(self, method: str, figure: str) -> Figure:
         """A figure of the recipe, or one of captions on a chosen data set that no table has a row for."""
         if figure in self.recipes[method].figures:
             return self.recipes[method].figures[figure]
         pattern = self._pattern(method)
+        if pattern is None:
+            raise SettingError(f"{self.recipe_files[method]}: figures: no figure {figure!r}")
         pick = [Pick(dataset=figure, rule=rule) for rule in dict.fromkeys(p.rule for p in pattern.pick)]
         title = f"{self.cards[figure].title}: {pattern.title[:1].lower()}{pattern.title[1:]}"
         seed = self.config.seeds[0]
         return pattern.model_copy(update={"title": title, "datasets": [figure], "pick": pick, "seed": seed})
 
     def figure_job(self, method: str, figure: str) -> Job:
-        """Inputs and JSON of a figure: predictions, scores, references and frames of its data sets."""
-        recipe = self.recipes[method]
+        """Inputs and JSON of a figure."""
         spec = self._figure(method, figure)
+        described: Job = {"method": method, "figure": figure}
+        described |= {"spec": spec.model_dump(mode="json"), "scale": self.scale}
+        if isinstance(spec, ScoredFigure):
+            inputs = self._scored_inputs(method, spec)
+        elif spec.kind == "cost_accuracy":
+            folder = f"{self.results}/tables/{method}"
+            release = self.release_of(self.recipes[method].datasets_of(spec.dataset)[0])
+            index, arrays = self.arrays_of(release, spec.view, None)
+            inputs = {"tables": [f"{folder}/{name}.csv" for name in (spec.times, spec.scores)]}
+            inputs |= {"media": [index], "arrays": arrays}
+            view = self.recipes[method].views[spec.view]
+            assert isinstance(view, StreamView), "seen to when the recipe was read"
+            described["size"] = list(view.size)
+        else:
+            folder = f"{self.results}/media/examples/{method}"
+            inputs = {"examples": f"{folder}/{figure}.npz", "frames": f"{folder}/{figure}.csv"}
+        return {"inputs": inputs, "recipe": described}
+
+    def has_examples(self, method: str, figure: str) -> bool:
+        """Whether the figure is of frames that are taken out for it."""
+        return isinstance(self.recipes[method].figures.get(figure), SignalsFigure | EmbeddingFigure)
+
+    def examples_job(self, method: str, figure: str) -> Job:
+        """Inputs and JSON of the frames that a figure shows."""
+        spec = self.recipes[method].figures.get(figure)
+        if not isinstance(spec, SignalsFigure | EmbeddingFigure):
+            raise SettingError(f"{self.recipe_files[method]}: figures: {figure!r} shows no frames of its own")
+        index, arrays = self.arrays_of(self.release_of(spec.dataset), spec.view, None)
+        inputs = {"annotations": self.annotations(spec.dataset), "index": index, "arrays": arrays}
+        return {"inputs": inputs, "recipe": {"spec": spec.model_dump(mode="json", exclude={"title"})}}
+
+    def _scored_inputs(self, method: str, spec: ScoredFigure) -> Job:
+        """Predictions, scores, references and frames of a figure's data sets."""
+        recipe = self.recipes[method]
         runs = [
             {"method": method, "variant": v, "dataset": d, "seed": spec.seed}
             for d in spec.datasets
@@ -126,16 +200,12 @@ class Reporting:
         ]
         scores = [self.metrics_file(run, spec.protocol, spec.split) for run in runs]
         shown = {d: self.arrays_of(self.release_of(d), next(iter(recipe.views)), None) for d in spec.datasets}
-        inputs = {
+        return {
             "predictions": [self.predictions(run, spec.protocol, spec.split) for run in runs],
             "per_item": [path.removesuffix(".json") + ".items.parquet" for path in scores],
             "annotations": [self.annotations(d) for d in spec.datasets],
             "media": [shown[d][0] for d in spec.datasets],
             "arrays": [a for d in spec.datasets for a in shown[d][1]],
-        }
-        return {
-            "inputs": inputs,
-            "recipe": {"method": method, "figure": figure, "spec": spec.model_dump(mode="json")},
         }
 
     def report_job(self) -> Job:
@@ -146,11 +216,20 @@ class Reporting:
         file = self.recipe_files[method].parent / "claims.csv"
         return file.as_posix() if file.is_file() else None
 
+    def claims_job(self, method: str) -> Job:
+        return {"method": method, "scale": self.scale, "means": dict(self.recipes[method].means)}
+
     def claim_inputs(self, method: str) -> list[str]:
         """Metrics files of every table row that a claim of the method speaks of."""
         with Path(self.claims_of(method)).open(encoding="utf-8", newline="") as file:
             claims = list(csv.DictReader(file))
-        asked = {(c["dataset"], c["split"], c["protocol"], c[side]) for c in claims for side in ("a", "b")}
+        recipe = self.recipes[method]
+        asked = {
+            (dataset, claim["split"], claim["protocol"], claim[side])
+            for claim in claims
+            for dataset in recipe.datasets_of(claim["dataset"])
+            for side in ("a", "b")
+        }
         paths = [
             self.metrics_file(
                 {"method": method, "variant": row.variant, "dataset": row.dataset, "seed": seed},

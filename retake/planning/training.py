@@ -7,7 +7,7 @@ target data set is trained once for all targets.
 from typing import TYPE_CHECKING, Any
 
 from retake.planning.recipes import overlaid, stages_of
-from retake.schema.recipe import Stage, Start
+from retake.schema.recipe import Source, Stage, Start
 from retake.schema.record import digest_of
 from retake.schema.strict import SettingError, did_you_mean
 
@@ -22,40 +22,54 @@ class Trainings:
 
     def __init__(self, plan: "Plan"):
         self.plan = plan
-        self._keys: dict[tuple[str, str, str], str] = {}
-        self._owners: dict[tuple[str, str], tuple[str, str]] = {}
-        for method, recipe in plan.recipes.items():
-            for variant, spec in recipe.variants.items():
-                for stage in [] if spec.fuse else stages_of(recipe, variant):
-                    self._owners.setdefault((method, self._key(method, variant, stage)), (variant, stage))
+        self._keys: dict[tuple[str, str, str, str | None], str] = {}
+        self._owners: dict[tuple[str, str | None], dict[str, tuple[str, str]]] = {}
 
     # --- who trains what -----------------------------------------------------------------------------------
 
-    def _key(self, method: str, variant: str, stage: str) -> str:
-        """Digest of all that decides this stage's weights but the seed and the target data set."""
-        place = (method, variant, stage)
+    def _owners_on(self, method: str, dataset: str | None) -> dict[str, tuple[str, str]]:
+        """Key -> the first (variant, stage) that has it on a data set; None: whatever the data set."""
+        if (method, dataset) not in self._owners:
+            found: dict[str, tuple[str, str]] = {}
+            recipe = self.plan.recipes[method]
+            for variant, spec in recipe.variants.items():
+                for stage in [] if spec.fuse else stages_of(recipe, variant):
+                    found.setdefault(self._key(method, variant, stage, dataset), (variant, stage))
+            self._owners[method, dataset] = found
+        return self._owners[method, dataset]
+
+    def _key(self, method: str, variant: str, stage: str, dataset: str | None = None) -> str:
+        """Digest of all that decides this stage's weights but the seed and the target data set's rows."""
+        place = (method, variant, stage, dataset)
         if place not in self._keys:
             self._keys[place] = ""  # a circle of starts would come back here
-            recipe = self.plan.recipe_of(method, variant)
+            recipe = self.plan.recipe_of(method, variant, dataset)
             spec = recipe.stages[stage]
-            views = {s.view: recipe.views[s.view].model_dump(mode="json") for s in spec.data if s.view}
+            seen = [s.view for s in spec.data if s.view]
+            seen += [of for name in seen if (of := getattr(recipe.views[name], "of", None))]
+            views = {name: recipe.views[name].model_dump(mode="json") for name in seen}
             banks = {s.bank: recipe.banks[s.bank].model_dump(mode="json") for s in spec.data if s.bank}
             starts = [
-                start.weights or [self._key(method, v, s), start.dataset]
-                for start in self.starts(method, variant, stage)
+                start.weights or [self._key(method, v, s, start.dataset or dataset), start.dataset]
+                for start in self.starts(method, variant, stage, dataset)
                 for v, s in [self._origin(method, variant, start)]
             ]
-            parts = [spec.model_dump(mode="json"), self.sizes(method, variant, stage), views, banks, starts]
+            sizes = overlaid(recipe.model, spec.model)
+            parts = [spec.model_dump(mode="json"), sizes, recipe.card_sizes, views, banks, starts]
             self._keys[place] = digest_of(parts)
         return self._keys[place]
 
-    def sizes(self, method: str, variant: str, stage: str) -> Job:
-        recipe = self.plan.recipe_of(method, variant)
-        return overlaid(recipe.model, recipe.stages[stage].model)
+    def sizes(self, method: str, variant: str, stage: str, dataset: str) -> Job:
+        """What the stage builds its model from: the recipe's sizes, and those of its first data set's card."""
+        recipe = self.plan.recipe_of(method, variant, dataset)
+        first = recipe.stages[stage].data[0].dataset
+        seen = dataset if first == "target" else first
+        counted = {size: self.plan.count(seen, name) for size, name in recipe.card_sizes.items()}
+        return overlaid(recipe.model, recipe.stages[stage].model) | counted
 
-    def starts(self, method: str, variant: str, stage: str) -> list[Start]:
+    def starts(self, method: str, variant: str, stage: str, dataset: str | None = None) -> list[Start]:
         """Where the stage begins: what it says, else the stage before it, else nothing."""
-        recipe = self.plan.recipe_of(method, variant)
+        recipe = self.plan.recipe_of(method, variant, dataset)
         if recipe.stages[stage].start:
             return list(recipe.stages[stage].start)
         order = stages_of(recipe, variant)
@@ -82,10 +96,20 @@ class Trainings:
         )
 
     def owner(self, method: str, variant: str, stage: str, dataset: str) -> tuple[str, str, str]:
-        """(variant, stage, data set) in whose folder the checkpoint lies."""
-        first, name = self._owners[method, self._key(method, variant, stage)]
+        """(variant, stage, data set) in whose folder the checkpoint lies.
+
+        Raises SettingError where `per_dataset` changes a stage that is trained once for all data sets.
+        """
+        on: str | None = dataset
         if not self._sees_target(method, variant, stage):
-            dataset = self.plan.recipe_of(method, variant).stages[stage].data[0].dataset
+            on, dataset = None, self.plan.recipe_of(method, variant).stages[stage].data[0].dataset
+        key = self._key(method, variant, stage, on)
+        if on is None and any(
+            self._key(method, variant, stage, chosen) != key for chosen in self.plan.chosen[method]
+        ):
+            where = f"{self.plan.recipe_files[method]}: per_dataset"
+            raise SettingError(f"{where}: stage {stage!r} of {variant!r} is trained once for all data sets")
+        first, name = self._owners_on(method, on)[key]
         return first, name, dataset
 
     def checkpoint(self, run: Job, stage: str) -> str:
@@ -95,24 +119,31 @@ class Trainings:
 
     # --- jobs ----------------------------------------------------------------------------------------------
 
-    def source(self, seen: Job) -> tuple[Job, Job]:
-        """(JSON, inputs) of one data set's split, through a view or from a bank."""
+    def source(self, views: Any, entry: Source, dataset: str, split: str) -> tuple[Job, Job]:
+        """(JSON, inputs) of one data set's split as a stage's data `entry` sees it: through a view or from a bank.
+
+        `views` has the views of the recipe or card that the entry stands in.
+        """
         plan = self.plan
-        index, arrays = plan.arrays_of(plan.release_of(seen["dataset"]), seen["view"], seen["bank"])
-        annotations = plan.annotations(seen["dataset"])
+        index, arrays = plan.arrays_of(plan.release_of(dataset), entry.view, entry.bank)
+        annotations = plan.annotations(dataset)
         data = {
-            "dataset": seen["dataset"],
-            "split": seen["split"],
+            "dataset": dataset,
+            "split": split,
             "annotations": annotations,
             "index": index,
-            "kind": "frames" if seen["view"] else "features",
+            "kind": views[entry.view].kind if entry.view else "features",
         }
+        if entry.signal is not None:
+            data["signal"] = entry.signal
+        if entry.sample is not None:
+            data["sample"] = entry.sample.model_dump(mode="json")
         return data, {"annotations": [annotations], "index": [index], "arrays": list(arrays)}
 
     def job(self, run: Job, stage: str) -> Job:
         """Inputs and JSON of one training stage."""
         method, variant, dataset = run["method"], run["variant"], run["dataset"]
-        recipe = self.plan.recipe_of(method, variant)
+        recipe = self.plan.recipe_of(method, variant, dataset)
         if stage not in recipe.stages:
             known = did_you_mean(stage, recipe.stages)
             raise SettingError(f"{self.plan.recipe_files[method]}: stages: no stage {stage!r}; {known}")
@@ -120,9 +151,7 @@ class Trainings:
         entries, inputs = [], {"annotations": [], "index": [], "arrays": []}
         for entry in spec.data:
             name = dataset if entry.dataset == "target" else entry.dataset
-            data, files = self.source(
-                {"dataset": name, "split": entry.split, "view": entry.view, "bank": entry.bank}
-            )
+            data, files = self.source(recipe.views, entry, name, entry.split)
             entries.append({**data, "share": entry.share, "rows": entry.rows})
             inputs = {kind: list(dict.fromkeys(inputs[kind] + files[kind])) for kind in inputs}
         validation = None
@@ -133,8 +162,8 @@ class Trainings:
         inputs["start"] = [s["checkpoint"] for s in start]
         rest = spec.model_dump(mode="json", exclude={"data", "start", "model", "validation"})
         job = {
-            "task": recipe.task,
-            "model": self.sizes(method, variant, stage),
+            "task": self.plan.task_of(method, dataset),
+            "model": self.sizes(method, variant, stage, dataset),
             "data": entries,
             "validation": validation,
         }
@@ -144,9 +173,7 @@ class Trainings:
     def _validation(self, recipe: Any, spec: Stage, dataset: str) -> tuple[Job, Job]:
         first = spec.data[0]
         name = dataset if first.dataset == "target" else first.dataset
-        data, files = self.source(
-            {"dataset": name, "split": spec.validation.split, "view": first.view, "bank": first.bank}
-        )
+        data, files = self.source(recipe.views, first, name, spec.validation.split)
         protocol = None
         if spec.validation.protocol is not None:
             protocol = recipe.protocols[spec.validation.protocol].model_dump(mode="json", exclude_none=True)
@@ -159,7 +186,7 @@ class Trainings:
 
     def _start(self, run: Job, stage: str) -> list[Job]:
         found = []
-        for start in self.starts(run["method"], run["variant"], stage):
+        for start in self.starts(run["method"], run["variant"], stage, run["dataset"]):
             if start.weights:
                 path = self.plan.weights_path(start.weights)
             else:
@@ -173,11 +200,12 @@ class Trainings:
         """Inputs and JSON of a foundation that is trained here: its card's stage on its card's data set."""
         card = self.plan.weights[weights].mini
         spec = card.pretrain
-        seen = {"dataset": spec.dataset, "view": spec.view, "bank": None}
-        data, inputs = self.source({**seen, "split": spec.split})
+        assert spec is not None, f"{weights} is trained here"
+        entry = Source(dataset=spec.dataset, split=spec.split, view=spec.view)
+        data, inputs = self.source(spec.views, entry, spec.dataset, spec.split)
         validation = None
         if spec.validation is not None:
-            held, _ = self.source({**seen, "split": spec.validation.split})
+            held, _ = self.source(spec.views, entry, spec.dataset, spec.validation.split)
             validation = {
                 "data": held,
                 "protocol": None,

@@ -45,6 +45,7 @@ class Mini(Strict):
     """The release that is made on the spot; options are read by the data set's mini.py."""
 
     splits: dict[str, PositiveInt] = {}
+    counts: dict[str, PositiveInt] = {}
     options: dict[str, Any] = {}
 
 
@@ -84,6 +85,10 @@ class Card(Strict):
         """How many items the split has at this scale; None where the card does not say."""
         return (self.mini.splits if scale == "mini" and self.mini.splits else self.splits).get(split)
 
+    def count(self, name: str, scale: str) -> int | None:
+        """How many there are of what `counts` calls `name`; None where the card does not say."""
+        return (self.mini.counts if scale == "mini" else self.counts).get(name)
+
 
 class HubFile(Strict):
     name: str
@@ -104,8 +109,17 @@ class WeightsAtPaper(Strict):
 
 
 class WeightsAtMini(Strict):
-    model: dict[str, Any]
-    pretrain: Pretrain
+    """A small network that is trained here, or the name of a foundation that is small enough for both."""
+
+    model: dict[str, Any] = {}
+    pretrain: Pretrain | None = None
+    same_as: str | None = None
+
+    @model_validator(mode="after")
+    def one_of_two(self) -> "WeightsAtMini":
+        if (self.pretrain is None) == (self.same_as is None):
+            raise ValueError("expected model and pretrain, or same_as")
+        return self
 
 
 class WeightsCard(Strict):

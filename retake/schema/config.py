@@ -13,13 +13,25 @@ class Entry(Strict):
 
 
 class Own(Strict):
-    """Your own videos: a folder of files, and a CSV with the columns video, split, caption."""
+    """Your own videos: a folder of files, and a CSV with the columns video, split, and caption or label."""
 
     videos: str  # folder
     captions: str | None = None  # CSV; left out: every video is split test and has no caption
+    labels: str | None = None  # CSV of classes by name, in the place of captions
 
     # where their captions come from when nothing is trained on them
     caption_with: list["CaptionWith"] = []
+
+    @model_validator(mode="after")
+    def one_table(self) -> "Own":
+        if self.captions is not None and self.labels is not None:
+            raise ValueError("own: expected captions or labels, found both")
+        return self
+
+    @property
+    def tables(self) -> dict[str, str]:
+        """What is said of the videos, by its key."""
+        return {key: path for key in ("captions", "labels") if (path := getattr(self, key)) is not None}
 
 
 class CaptionWith(Strict):

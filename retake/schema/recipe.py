@@ -5,37 +5,24 @@ Every model here forbids unknown keys; names that point at other parts of the re
 
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
+from retake.schema.costs import Cost, CostRow, System
+from retake.schema.figures import Figure, Scales, ScoredFigure
+from retake.schema.sample import Sample
 from retake.schema.strict import Strict, did_you_mean
 from retake.schema.tasks import METRICS, TASKS, metrics_of
-
-Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
-Scales = list[Literal["mini", "paper"]]
-
-
-class FramesView(Strict):
-    """RGB frames of a video, resized and cropped, as uint8."""
-
-    kind: Literal["frames"]
-    count: PositiveInt | None = None  # frames a video; None keeps all
-    sampling: Literal["segment_starts", "segment_centres", "uniform", "all"] = "segment_starts"
-    resize: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None  # short side, or height and width
-    crop: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None  # centre crop
-
-    @model_validator(mode="after")
-    def countable(self) -> "FramesView":
-        if (self.count is None) != (self.sampling == "all"):
-            raise ValueError("count is left out exactly when sampling is 'all'")
-        return self
+from retake.schema.training import Batch, BatchNorm, BatchPlan, Length, Optimiser, Schedule
+from retake.schema.views import (
+    FramesView,
+    Name,
+    Signal,
+    View,
+    check_frames,
+    check_signal,
+    check_stream,
+    check_views,
+)
 
 
 class Source(Strict):
@@ -44,17 +31,24 @@ class Source(Strict):
     dataset: str = "target"  # "target": the data set that the run is for
     split: str = "train"
     view: Name | None = None
+    signal: Signal | None = None  # which one of a view of kind stream or motion
     bank: Name | None = None
     labels: Literal["release"] = "release"  # whose references are learnt
     share: PositiveFloat = 1.0  # weight in a mixture
-    rows: Literal["all", "one_per_item", "by_item"] = (
-        "all"  # every reference, one of each item, or item by item
-    )
+    # every reference, one of each item, or item by item
+    rows: Literal["all", "one_per_item", "by_item"] = "all"
+    sample: Sample | None = None  # which frames of the view, and which part of them; left out: all, whole
 
     @model_validator(mode="after")
     def one_medium(self) -> "Source":
         if (self.view is None) == (self.bank is None):
             raise ValueError("expected exactly one of view and bank")
+        if self.signal is not None and self.view is None:
+            raise ValueError(f"signal: a bank has none, not {self.signal!r}")
+        if self.sample is not None and self.view is None:
+            raise ValueError("sample: frames are cut from a view, not from a bank")
+        if self.sample is not None and self.sample.labels == "frame" and self.rows != "all":
+            raise ValueError(f"rows: labels of frames take all rows of an item together, not {self.rows!r}")
         return self
 
 
@@ -75,102 +69,10 @@ class Start(Strict):
         return self
 
 
-class Group(Strict):
-    match: str  # fnmatch pattern over parameter names
-    lr: PositiveFloat
-    weight_decay: NonNegativeFloat = 0.0
-
-
-class Clip(Strict):
-    """Gradient clipping: every element to [-value, value], or the whole to a norm."""
-
-    value: PositiveFloat | None = None
-    norm: PositiveFloat | None = None
-
-    @model_validator(mode="after")
-    def one_kind(self) -> "Clip":
-        if (self.value is None) == (self.norm is None):
-            raise ValueError("expected exactly one of value and norm")
-        return self
-
-
-class Optimiser(Strict):
-    name: Literal["adam", "adamw", "sgd", "adadelta"]
-    groups: list[Group] = Field(min_length=1)
-    clip: Clip | None = None
-    betas: tuple[float, float] = (0.9, 0.999)
-    eps: PositiveFloat = 1e-8
-    momentum: float = 0.9
-    nesterov: bool = False
-    amsgrad: bool = False
-
-
-class Every(Strict):
-    epochs: PositiveInt | None = None
-    steps: PositiveInt | None = None
-
-    @model_validator(mode="after")
-    def one_unit(self) -> "Every":
-        if (self.epochs is None) == (self.steps is None):
-            raise ValueError("expected exactly one of epochs and steps")
-        return self
-
-
-class Length(Strict):
-    """How long a stage trains, and what may end it earlier."""
-
-    epochs: PositiveInt | None = None
-    steps: PositiveInt | None = None
-    patience: PositiveInt | None = None  # validations without a better value
-    monitor: str | None = None  # val/<loss> or val/<metric>
-    evaluate_every: Every = Every(epochs=1)
-
-    @model_validator(mode="after")
-    def ends(self) -> "Length":
-        if (self.epochs is None) == (self.steps is None):
-            raise ValueError("expected exactly one of epochs and steps")
-        if self.patience is not None and self.monitor is None:
-            raise ValueError("patience needs a monitor")
-        if self.monitor is not None and not self.monitor.startswith("val/"):
-            raise ValueError("monitor: expected val/<loss or metric>")
-        return self
-
-
-class Batch(Strict):
-    effective: PositiveInt  # examples an optimiser step, over all processes
-    at_once: PositiveInt  # examples on one device at a time
-
-    @model_validator(mode="after")
-    def divides(self) -> "Batch":
-        if self.effective % self.at_once:
-            raise ValueError(f"effective {self.effective} is no multiple of at_once {self.at_once}")
-        return self
-
-
 class Validation(Strict):
     split: str = "val"
     protocol: Name | None = None  # how to predict, where the monitor is a metric
     at_once: PositiveInt | None = None
-
-
-class BatchNorm(Strict):
-    """Batch normalisations that keep their running statistics; affine says whether scale and shift still train."""
-
-    frozen: list[str] = []  # patterns over module names
-    affine: Literal["frozen", "trained"] = "frozen"
-
-
-class Schedule(Strict):
-    name: Literal["constant", "cosine", "linear"] = "constant"
-    warmup_steps: NonNegativeInt = 0
-    floor: NonNegativeFloat = 0.0  # share of the rate that is left at the end
-
-
-class BatchPlan(Strict):
-    """How large each batch is: constant, or a module that makes a plan of its own."""
-
-    model_config = {**Strict.model_config, "extra": "allow"}
-    name: str = "constant"
 
 
 def _named(value: Any) -> Any:
@@ -227,12 +129,25 @@ class Protocol(Strict):
     max_len: PositiveInt | dict[str, PositiveInt] | None = None  # words; or data set -> words
     permute: bool = False  # the blind control: each item sees another item's video
     sample_k: PositiveInt | None = None
-    clips: PositiveInt | None = None
-    crops: PositiveInt | None = None
+    clips: PositiveInt | None = None  # frames (or stacks) of each item, evenly; each is asked alone
+    # cuts of each: centre; and mirrored; centre and corners; and mirrored
+    crops: Literal[1, 2, 5, 10] | None = None
+    # height and width of the frames before they are cut
+    resize: tuple[PositiveInt, PositiveInt] | None = None
     reduce: Literal["mean", "max", "lse", "prob_mean"] | None = None
     window_s: PositiveFloat | None = None
     candidates: Literal["given", "all_pairs"] | None = None
-    at_once: PositiveInt | None = None  # items in one forward pass
+    at_once: PositiveInt | None = None  # items, or cuts where an item has several, in one forward pass
+
+    @model_validator(mode="after")
+    def cuts_are_joined(self) -> "Protocol":
+        if (self.clips is None) != (self.crops is None):
+            raise ValueError("clips and crops: expected both or neither")
+        if self.resize is not None and self.clips is None:
+            raise ValueError("resize: frames are resized where clips and crops say how they are cut")
+        if self.clips is not None and self.clips * (self.crops or 1) > 1 and self.reduce is None:
+            raise ValueError("reduce: missing; several clips or crops of an item are joined by one")
+        return self
 
 
 class Variant(Strict):
@@ -260,11 +175,33 @@ class Row(Strict):
     """One measured row of a table, or several that share everything but the metrics."""
 
     variant: Name
-    dataset: str
+    over: Name | None = None  # the row is the gain over this variant
+    dataset: str  # or the name of a mean over several
     split: str = "test"
     protocol: Name
     metrics: list[str] = Field(min_length=1)
     label: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The variant as reported.csv calls it: a gain is "a - b"."""
+        return self.variant if self.over is None else f"{self.variant} - {self.over}"
+
+
+def _each(rows: Any) -> Any:
+    """Rows that name several variants or data sets as one row a pair, a data set's rows together."""
+    if not isinstance(rows, list):
+        return rows
+    found = []
+    for row in rows:
+        given = row if isinstance(row, dict) else {}
+        variants, datasets = (
+            value if isinstance(value, list) else [value]
+            for value in (given.get("variant"), given.get("dataset"))
+        )
+        pairs = [{"variant": v, "dataset": d} for d in datasets for v in variants]
+        found += [{**row, **pair} for pair in pairs] if len(pairs) > 1 else [row]
+    return found
 
 
 class Table(Strict):
@@ -272,28 +209,26 @@ class Table(Strict):
     headline: bool = False
     scales: Scales = ["mini", "paper"]
     seeds: list[PositiveInt] | None = None  # left out: config.yaml's
-    rows: list[Row] = Field(min_length=1)
+    # variant or data set -> the heading it is printed under, where a printed row holds several; of one metric
+    columns: dict[str, str] = {}
+    # a row may list several variants and data sets: each pair is a row of its own
+    rows: Annotated[list[Row], BeforeValidator(_each)] = []
+    costs: list[CostRow] = []
 
+    @model_validator(mode="after")
+    def says_something(self) -> "Table":
+        if not self.rows and not self.costs:
+            raise ValueError("expected rows, or costs, or both")
+        return self
 
-class Pick(Strict):
-    dataset: str  # or "any"
-    rule: Literal["largest_gain", "largest_loss"]
-
-
-class Figure(Strict):
-    """A figure of a shared kind; which keys a kind reads stands with the kind in retake/report."""
-
-    kind: Literal["captions", "lines"]
-    title: str
-    scales: Scales = ["mini", "paper"]
-    headline: bool = False
-    variants: list[Name] = Field(min_length=1)
-    datasets: list[str] = Field(min_length=1)
-    protocol: Name
-    split: str = "test"
-    seed: PositiveInt = 1
-    metric: str | None = None
-    pick: list[Pick] = []
+    @model_validator(mode="after")
+    def columns_are_of_one_metric(self) -> "Table":
+        metrics = sorted({metric for row in self.rows for metric in row.metrics})
+        if self.columns and len(metrics) > 1:
+            raise ValueError(
+                f"columns: a table of variants or data sets has one metric, not {', '.join(metrics)}"
+            )
+        return self
 
 
 class Paper(Strict):
@@ -308,36 +243,83 @@ class Recipe(Strict):
     """How a method is trained, asked and reported."""
 
     paper: Paper
-    task: str
+    task: str | list[str]  # of several, a data set is asked the first that its card has
     model: dict[str, Any] = {}
-    views: dict[Name, FramesView] = {}
+    card_sizes: dict[str, str] = {}  # size of the model -> which count of the data set's card it is
+    views: dict[Name, View] = {}
     banks: dict[Name, Bank] = {}
     stages: dict[Name, Stage]
     variants: dict[Name, Variant] = Field(min_length=1)
     protocols: dict[Name, Protocol] = {}
     tables: dict[Name, Table] = {}
     figures: dict[Name, Figure] = {}
+    systems: dict[Name, System] = {}  # ours, by the variant's name, and others whose cost stands beside
+    costs: dict[Name, Cost] = {}
+    # data set or release -> what is laid over model, stages, views and banks on it
+    per_dataset: dict[str, dict[str, Any]] = {}
+    means: dict[Name, list[str]] = {}  # a name in tables and claims -> data sets, each counting alike
     learns_by_heart: dict[str, float] = {}  # steps, lr, factor of the contract test
     pads: list[str] = []  # batch keys whose padding the model promises to mask
     mini: dict[str, Any] = {}  # laid over the above at mini scale
 
+    @property
+    def tasks(self) -> list[str]:
+        return [self.task] if isinstance(self.task, str) else list(self.task)
+
+    def datasets_of(self, name: str) -> list[str]:
+        """The data sets of a mean, or the one that `name` is."""
+        return self.means.get(name, [name])
+
     @model_validator(mode="after")
     def names_exist(self) -> "Recipe":
-        if self.task not in TASKS:
-            raise ValueError(f"task: no task {self.task!r}; {did_you_mean(self.task, TASKS)}")
+        for task in self.tasks:
+            if task not in TASKS:
+                raise ValueError(f"task: no task {task!r}; {did_you_mean(task, TASKS)}")
         for name, stage in self.stages.items():
             self._check_stage(name, stage)
         for name, variant in self.variants.items():
             self._check_variant(name, variant)
+        check_views(self.views)
         for name, bank in self.banks.items():
             self._known(f"banks.{name}", "views", [bank.view])
+            check_frames(f"banks.{name}.view", self.views, bank.view)
         for name, table in self.tables.items():
             for row in table.rows:
                 self._check_row(f"tables.{name}", row)
+            for told in table.costs:
+                self._check_cost_row(f"tables.{name}.costs", told)
+        for name, cost in self.costs.items():
+            self._known(f"costs.{name}", "systems", list(cost.systems))
         for name, figure in self.figures.items():
-            self._known(f"figures.{name}", "variants", figure.variants)
-            self._known(f"figures.{name}", "protocols", [figure.protocol])
+            self._check_figure(f"figures.{name}", figure)
         return self
+
+    def _check_figure(self, where: str, figure: Figure) -> None:
+        if isinstance(figure, ScoredFigure):
+            self._known(where, "variants", list(figure.variants))
+            self._known(where, "protocols", [figure.protocol])
+            return
+        self._known(where, "views", [figure.view])
+        check_stream(f"{where}.view", self.views, figure.view)
+        if figure.kind == "cost_accuracy":
+            self._known(where, "tables", [figure.times, figure.scores])
+            for metric in [*figure.metrics, figure.metric]:
+                if metric not in METRICS:
+                    raise ValueError(f"{where}: no metric {metric!r}; {did_you_mean(metric, METRICS)}")
+
+    def _check_cost_row(self, where: str, row: CostRow) -> None:
+        self._known(where, "costs", [row.cost])
+        cost = self.costs[row.cost]
+        for name in row.systems:
+            if name not in cost.systems:
+                raise ValueError(
+                    f"{where}: cost {row.cost!r} has no system {name!r}; {did_you_mean(name, cost.systems)}"
+                )
+        for metric in row.metrics:
+            if metric not in cost.metrics:
+                raise ValueError(
+                    f"{where}: a cost of kind {cost.kind} has no {metric!r}; {did_you_mean(metric, cost.metrics)}"
+                )
 
     def _known(self, where: str, kind: str, names: list[str | None]) -> None:
         have = getattr(self, kind)
@@ -350,6 +332,8 @@ class Recipe(Strict):
         for source in stage.data:
             self._known(where, "views", [source.view])
             self._known(where, "banks", [source.bank])
+            if source.view is not None:
+                check_signal(f"{where}.data", self.views, source.view, source.signal)
         for start in stage.start:
             self._known(where, "variants", [start.variant])
             self._known(where, "stages", [start.stage])
@@ -359,8 +343,7 @@ class Recipe(Strict):
         if monitor is not None and stage.validation is None:
             raise ValueError(f"{where}.length.monitor: {monitor!r} needs a validation")
         if monitor is not None and monitor.removeprefix("val/") in METRICS:
-            if monitor.removeprefix("val/") not in metrics_of(self.task):
-                raise ValueError(f"{where}.length.monitor: {monitor!r} does not score task {self.task!r}")
+            self._scores(f"{where}.length.monitor", monitor.removeprefix("val/"))
             if stage.validation is None or stage.validation.protocol is None:
                 raise ValueError(f"{where}.length.monitor: {monitor!r} needs validation.protocol")
 
@@ -380,10 +363,15 @@ class Recipe(Strict):
             at = self.variants[at.base]
 
     def _check_row(self, where: str, row: Row) -> None:
-        self._known(where, "variants", [row.variant])
+        self._known(where, "variants", [row.variant, row.over])
         self._known(where, "protocols", [row.protocol])
         for metric in row.metrics:
             if metric not in METRICS:
                 raise ValueError(f"{where}: no metric {metric!r}; {did_you_mean(metric, METRICS)}")
-            if metric not in metrics_of(self.task):
-                raise ValueError(f"{where}: metric {metric!r} does not score task {self.task!r}")
+            self._scores(where, metric)
+
+    def _scores(self, where: str, metric: str) -> None:
+        """A metric is of one of the tasks; that it is of its data set's is seen where cards are known."""
+        if not any(metric in metrics_of(task) for task in self.tasks):
+            tasks = " or ".join(repr(task) for task in self.tasks)
+            raise ValueError(f"{where}: metric {metric!r} does not score task {tasks}")

@@ -1,9 +1,8 @@
 """Records in which a misspelt key is an error, and errors that name the file."""
 
-from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -28,39 +27,74 @@ def did_you_mean(name: str, known: Any) -> str:
     return f"did you mean {close[0]!r}?" if close else f"have {', '.join(known) or 'none'}"
 
 
-def _first(error: ValidationError, fields: Callable[[tuple], list[str]]) -> str:
+def _said(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first error of a record as `key: what was expected`."""
     first = min(
         error.errors(), key=lambda e: e["type"] != "extra_forbidden"
     )  # a typo explains what is missing
-    where = [str(part) for part in first["loc"]]
-    key = ".".join(where) or "(whole file)"
+    key, fields = _place(model, first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"{key}: unknown key; {did_you_mean(where[-1], fields(first['loc'][:-1]))}"
+        return (
+            f"{key}: unknown key; {did_you_mean(str(first['loc'][-1]), _place(model, first['loc'][:-1])[1])}"
+        )
     if first["type"] == "missing":
         return f"{key}: missing; expected a value here"
-    if first["type"] == "model_type":
-        return f"{key}: expected a mapping with {', '.join(fields(first['loc']))}, not {first['input']!r}"
+    if first["type"] in ("model_type", "model_attributes_type"):
+        return f"{key}: expected a mapping with {', '.join(fields)}, not {first['input']!r}"
+    if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        given = first["input"].get("kind") if isinstance(first["input"], dict) else first["input"]
+        known = did_you_mean(str(given), _kinds_at(model, first["loc"]))
+        return f"{key}.kind: " + ("missing; " if given is None else f"no kind {given!r}; ") + known
     given = "" if first["type"] == "value_error" else f", not {first['input']!r}"
     return f"{key}: {first['msg'].removeprefix('Value error, ')}{given}"
 
 
-def _fields_at(model: type[BaseModel], place: tuple) -> list[str]:
-    """Names of the fields at `place`, as far as the annotations tell (for suggestions only)."""
-    import typing
+def _members(kind: Any) -> list[Any]:
+    """What an annotation is made of: a union's members without None, else what stands in its brackets."""
+    parts = [part for part in get_args(kind) if part is not type(None)]
+    return _members(parts[0]) if get_origin(kind) is Annotated else parts
 
-    for part in place:
-        if isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
-            model = model.model_fields[part].annotation  # type: ignore[assignment]
+
+def _is_record(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _kinds_of(member: Any) -> tuple[str, ...]:
+    """The values of a record's `kind`, by which a union tells its members apart."""
+    return get_args(member.model_fields["kind"].annotation) if "kind" in member.model_fields else ()
+
+
+def _reached(model: Any, loc: tuple) -> tuple[Any, list[str]]:
+    """(the annotation at a place of a record, the place as the file spells it).
+
+    Where one of several records may stand, pydantic's place also names the kind that was found: no key of the file.
+    """
+    spelt: list[str] = []
+    for part in loc:
+        if _is_record(model):
+            field = model.model_fields.get(part)
+            model = Any if field is None else field.annotation
+            spelt.append(str(part))
             continue
-        inner = [a for a in typing.get_args(model) if a is not type(None)]
-        if inner:
-            model = inner[-1]
-    while not (isinstance(model, type) and issubclass(model, BaseModel)):
-        inner = [a for a in typing.get_args(model) if a is not type(None)]
-        if not inner:
-            return []
-        model = inner[-1]
-    return list(model.model_fields)
+        members = _members(model)
+        of_kind = [m for m in members if _is_record(m) and part in _kinds_of(m)]
+        model = of_kind[0] if of_kind else members[-1] if members else Any
+        spelt += [] if of_kind else [str(part)]
+    return model, spelt
+
+
+def _place(model: type[BaseModel], loc: tuple) -> tuple[str, list[str]]:
+    """(the key at `loc` with dots, names of the fields of the record that belongs there, as far as known)."""
+    kind, spelt = _reached(model, loc)
+    while not _is_record(kind) and (members := _members(kind)):
+        if len([m for m in members if _is_record(m)]) > 1:
+            return ".".join(spelt), ["kind"]  # which says what else
+        kind = members[-1]
+    return ".".join(spelt) or "(whole file)", list(kind.model_fields) if _is_record(kind) else []
+
+
+def _kinds_at(model: type[BaseModel], loc: tuple) -> list[str]:
+    return [kind for member in _members(_reached(model, loc)[0]) for kind in _kinds_of(member)]
 
 
 def checked_as(model: type[Model], values: Any, file: str | Path) -> Model:
@@ -68,7 +102,7 @@ def checked_as(model: type[Model], values: Any, file: str | Path) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise SettingError(f"{file}: {_first(error, lambda place: _fields_at(model, place))}") from None
+        raise SettingError(f"{file}: {_said(error, model)}") from None
 
 
 class _UniqueLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):

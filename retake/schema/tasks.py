@@ -33,6 +33,7 @@ TASKS = {
     "compress": Task(("frame", "bits")),
 }
 
+MS = "ms per frame"
 METRICS = {
     "bleu4": Metric("BLEU-4", ("caption",)),
     "meteor": Metric("METEOR", ("caption",)),
@@ -56,6 +57,12 @@ METRICS = {
     "psnr": Metric("PSNR", ("compress",), unit="dB", scale=1.0),
     "ms_ssim": Metric("MS-SSIM", ("compress",), unit="", scale=1.0),
     "bpp": Metric("rate", ("compress",), higher_is_better=False, unit="bits per pixel", scale=1.0),
+    # what a system costs: of no task, see retake.schema.costs
+    "gflops": Metric("cost", (), higher_is_better=False, unit="GFLOPs", scale=1.0),
+    "ms_prepare": Metric("preparation, one thread", (), False, MS, 1.0),
+    "ms_prepare_many": Metric("preparation, many processes", (), False, MS, 1.0),
+    "ms_in_turn": Metric("networks, one after the other", (), False, MS, 1.0),
+    "ms_at_once": Metric("networks, at the same time", (), False, MS, 1.0),
 }
 
 

@@ -1,15 +1,18 @@
-"""Captions of videos that nothing was trained on: a prediction table, written for people (JSON lines and
-CSV).
+"""What a checkpoint says of videos that nothing was trained on, written for people (JSON lines and CSV).
+
+Captions where the model tells videos in words, else the classes by falling score.
 """
 
 import csv
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from retake.data.loader import read_rows
+from retake.training.checkpoint import read_header
 from retake.training.inference import predict
 
 
@@ -18,22 +21,44 @@ def caption_videos(
 ) -> None:
     """recipe: that of `predict`, and `checkpoint`, the path of one that is there.
 
-    A line a video, in the order of their names: video, caption.
+    Videos come in the order of their names. A caption is a line of each file: video, caption. Of classes the JSON
+    has a line a video, with class and score of each, and the CSV a line a class: video, class, score. Scores are the
+    model's own, as they are in a prediction table.
     """
     asked = {key: value for key, value in recipe.items() if key not in ("checkpoint", "checkpoint_sha256")}
-    table = jsonl_out.with_name("predictions.parquet")
-    predict(
-        model_module=model_module, recipe=asked, checkpoint=Path(recipe["checkpoint"]), seed=seed, out=table
-    )  # fmt: skip
-    captions = pd.read_parquet(table).set_index("item_id")["text"]
+    table, checkpoint = jsonl_out.with_name("predictions.parquet"), Path(recipe["checkpoint"])
+    predict(model_module=model_module, recipe=asked, checkpoint=checkpoint, seed=seed, out=table)
+    answers = pd.read_parquet(table).set_index("item_id")
     table.unlink()
     video_of = {
         r["item_id"]: r["video_id"] for r in read_rows(asked["data"]["annotations"], asked["data"]["split"])
     }
-    lines = sorted((video_of[item], text) for item, text in captions.items())
-    with jsonl_out.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps({"video": v, "caption": c}, ensure_ascii=False) + "\n" for v, c in lines)
-    with csv_out.open("w", encoding="utf-8", newline="") as file:
+    if "text" in answers:
+        lines = sorted((video_of[item], text) for item, text in answers["text"].items())
+        _write_lines(jsonl_out, ({"video": v, "caption": c} for v, c in lines))
+        _write_table(csv_out, ["video", "caption"], lines)
+        return
+    names = read_header(checkpoint)["prepared"].get("classes")
+    found = {video_of[item]: _ranked(scores, names) for item, scores in answers["scores"].items()}
+    ranked = sorted(found.items(), key=lambda one: one[0])
+    _write_lines(jsonl_out, ({"video": v, "classes": classes} for v, classes in ranked))
+    rows = ((v, one["class"], one["score"]) for v, classes in ranked for one in classes)
+    _write_table(csv_out, ["video", "class", "score"], rows)
+
+
+def _ranked(scores: Iterable[float], names: list[str] | None) -> list[dict[str, Any]]:
+    """Class and score, the highest score first; a class without a name is called by its number."""
+    known = [(str(n) if names is None else names[n], float(score)) for n, score in enumerate(scores)]
+    return [{"class": name, "score": score} for name, score in sorted(known, key=lambda one: -one[1])]
+
+
+def _write_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+def _write_table(path: Path, columns: list[str], rows: Iterable[tuple[Any, ...]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["video", "caption"])
-        writer.writerows(lines)
+        writer.writerow(columns)
+        writer.writerows(rows)

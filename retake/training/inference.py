@@ -1,14 +1,13 @@
-"""Predictions: a checkpoint applied to a split, and the fusion of prediction tables.
+"""Predictions: a checkpoint applied to a split.
 
 A prediction is joined by item_id everywhere, never by position.
 """
 
 import hashlib
-from importlib import import_module
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from tqdm import tqdm
@@ -26,7 +25,8 @@ def predict(*, model_module: str, recipe: dict[str, Any], checkpoint: Path, seed
     """Write the prediction table of one split: every item whose video is there, once.
 
     recipe   task, data (dataset, split, annotations, index, kind), protocol, at_once, precision
-    An item that is asked several times (segments, prompts) has its answers joined by the protocol's `reduce`.
+    An item that is asked several times (segments, prompts, clips and crops) has its answers joined by the
+    protocol's `reduce`.
     """
     recipe = filled("predict", recipe, PREDICT)
     spec = filled("predict: data", recipe["data"], SOURCE)
@@ -39,18 +39,23 @@ def predict(*, model_module: str, recipe: dict[str, Any], checkpoint: Path, seed
     source.rows = asked(source.rows)
     if recipe["protocol"].get("permute"):
         source.rows = permuted(source.rows)
-    at_once = recipe["at_once"]
-    parts = [range(i, min(i + at_once, len(source.rows))) for i in range(0, len(source.rows), at_once)]
-    answers = []
+    at_once, count = recipe["at_once"], source.ask(recipe["protocol"])
+    parts = [range(i, min(i + at_once, count)) for i in range(0, count, at_once)]
+    parts_of = Counter({item: n * count // len(source.rows) for item, n in _rows_of(source).items()})
+    answers = Answers(recipe["task"], recipe["protocol"].get("reduce"), parts_of)
     with torch.no_grad(), autocast(device, recipe["precision"]):
         for batch in tqdm(
             prefetched(lambda p=p: source.batch(p) for p in parts), total=len(parts), unit="batch"
         ):
             rows = model.predict(to_device(batch, device), recipe["protocol"])
-            answers += [{"item_id": i, **row} for i, row in zip(batch["item_id"], rows, strict=True)]
-    table = reduced(pd.DataFrame(answers), recipe["task"], recipe["protocol"].get("reduce"))
+            for item, row in zip(batch["item_id"], rows, strict=True):
+                answers.add(item, row)
     out.parent.mkdir(parents=True, exist_ok=True)
-    predictions.checked(table, recipe["task"]).to_parquet(out, index=False)
+    answers.table().to_parquet(out, index=False)
+
+
+def _rows_of(source: Source) -> Counter[str]:
+    return Counter(row["item_id"] for row in source.rows)
 
 
 def asked(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -79,67 +84,40 @@ def permuted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row | {"video_id": instead[row["video_id"]]} for row in rows]
 
 
-def reduced(table: pd.DataFrame, task: str, how: str | None) -> pd.DataFrame:
-    """One row an item: `scores` of its rows joined by mean, max, lse (log-sum-exp) or prob_mean (mean of
-    softmaxes).
+JOINED = {  # scores (rows, K) -> (K,)
+    "mean": lambda s: s.mean(dim=0),
+    "max": lambda s: s.max(dim=0).values,
+    "lse": lambda s: s.logsumexp(dim=0),
+    "prob_mean": lambda s: s.softmax(dim=1).mean(dim=0),
+}
+
+
+class Answers:
+    """The rows of a prediction table, one an item, as the model gives them.
+
+    how       mean, max, lse (log-sum-exp) or prob_mean (mean of softmaxes) of the `scores` of an item's parts
+    expected  item -> its parts; an item is joined once all are there, so that no more than it is kept
     """
-    if how is None or not table["item_id"].duplicated().any():
-        return table
-    if "scores" not in table:
-        raise ValueError(f"reduce: task {task!r} has no scores to join")
-    rows = []
-    for item, group in table.groupby("item_id", sort=True):
-        scores = torch.tensor(np.stack(group["scores"].to_list()), dtype=torch.float64)  # (rows, K)
-        joined = {
-            "mean": lambda s: s.mean(dim=0),
-            "max": lambda s: s.max(dim=0).values,
-            "lse": lambda s: s.logsumexp(dim=0),
-            "prob_mean": lambda s: s.softmax(dim=1).mean(dim=0),
-        }
-        if how not in joined:
-            raise ValueError(f"reduce: expected one of {sorted(joined)}, found {how!r}")
-        rows.append({"item_id": item, "scores": joined[how](scores).tolist()})
-    return pd.DataFrame(rows)
 
+    def __init__(self, task: str, how: str | None, expected: Counter[str]):
+        self.task, self.how, self.expected = task, how, expected
+        self.rows: list[dict[str, Any]] = []
+        self.parts: dict[str, list[list[float]]] = {}
+        if how is not None and how not in JOINED:
+            raise ValueError(f"reduce: expected one of {sorted(JOINED)}, found {how!r}")
 
-def weighted_mean(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """scores (parts, items, K), weights (parts,): their weighted mean (items, K)."""
-    return np.tensordot(weights / weights.sum(), scores, axes=1)
+    def add(self, item: str, answer: dict[str, Any]) -> None:
+        """One part's answer. Raises ValueError where parts cannot be joined."""
+        if self.how is None or self.expected[item] == 1:
+            self.rows.append({"item_id": item, **answer})
+            return
+        if "scores" not in answer:
+            raise ValueError(f"reduce: task {self.task!r} has no scores to join")
+        parts = self.parts.setdefault(item, [])
+        parts.append(answer["scores"])
+        if len(parts) == self.expected[item]:
+            scores = torch.tensor(self.parts.pop(item), dtype=torch.float64)  # (rows, K)
+            self.rows.append({"item_id": item, "scores": JOINED[self.how](scores).tolist()})
 
-
-def weighted_sum(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    return np.tensordot(weights, scores, axes=1)
-
-
-COMBINERS = {"weighted_mean": weighted_mean, "sum": weighted_sum}
-
-
-def fuse_predictions(*, parts: dict[str, float], task: str, combiner: str, out: Path) -> None:
-    """Join the `scores` of several tables by item: parts is path -> weight.
-
-    combiner  weighted_mean, sum, or "module:function" of a method, called as (scores (parts, items, K),
-    weights). Raises ValueError if a table lacks an item that another has.
-    """
-    tables = {path: pd.read_parquet(path).set_index("item_id") for path in parts}
-    every = sorted(set().union(*(set(t.index) for t in tables.values())))
-    for path, table in tables.items():
-        if "scores" not in table:
-            raise ValueError(f"{path}: has no scores to fuse")
-        if missing := sorted(set(every) - set(table.index)):
-            raise ValueError(
-                f"{path}: {len(missing)} items are missing that another part has, first {missing[:3]}"
-            )
-    if combiner not in COMBINERS and ":" not in combiner:
-        raise ValueError(
-            f"combiner: expected one of {sorted(COMBINERS)} or module:function, found {combiner!r}"
-        )
-    if combiner in COMBINERS:
-        combine = COMBINERS[combiner]
-    else:
-        module, name = combiner.split(":")
-        combine = getattr(import_module(module), name)
-    scores = np.stack([np.stack(table.loc[every, "scores"].to_list()) for table in tables.values()])
-    fused = combine(scores, np.array(list(parts.values())))
-    table = pd.DataFrame({"item_id": every, "scores": list(fused)})
-    out.parent.mkdir(parents=True, exist_ok=True)
-    predictions.checked(table, task).to_parquet(out, index=False)
+    def table(self) -> pd.DataFrame:
+        return predictions.checked(pd.DataFrame(self.rows), self.task)

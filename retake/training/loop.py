@@ -102,16 +102,24 @@ class StageRun:
         self._go_on()
 
     def _plan_steps(self) -> None:
-        """`planned` steps shape the learning rate; `total` is where training ends at the latest."""
+        """`planned` steps shape the learning rate, whose `schedule` counts in steps; `total` is where training
+        ends at the latest.
+        """
+        self.schedule = self.recipe["schedule"]
         examples = sum(len(source.order(np.random.default_rng(0))) for source in self.sources)
         self.plan = plan_of(self.recipe["plan"], self.recipe["batch"], examples)
         length = self.recipe["length"]
         if length["steps"] is not None:
             self.planned = length["steps"]
         else:
-            self.planned = sum(self.plan.steps(epoch) for epoch in range(length["epochs"]))
+            self.planned = self._steps_in(length["epochs"])
+            drops = [self._steps_in(epochs) for epochs in self.recipe["schedule"]["drops"]]
+            self.schedule = self.schedule | {"drops": drops}
         self.total = min(self.planned, self.recipe["max_steps"] or self.planned)
         self.log_every = max(1, self.total // POINTS)
+
+    def _steps_in(self, epochs: int) -> int:
+        return sum(self.plan.steps(epoch) for epoch in range(epochs))
 
     # -- going on after a kill
 
@@ -186,14 +194,14 @@ class StageRun:
                 for part, (of, rows) in enumerate(self._mine(shape, group)):
                     place = [self.seed % 2**63, epoch, number, part, self.rank]
                     rng = np.random.default_rng(place) if drawn else None
-                    yield partial(self._batch, of, rows or [group[0][1]], shape, rng, float(bool(rows)))
+                    seen = partial(self.sources[of].batch, rows or [group[0][1]], shape, rng, place[:3])
+                    yield partial(self._weighed, seen, float(bool(rows)))
 
         return prefetched(makers())
 
-    def _batch(
-        self, of: int, rows: list[int], shape: BatchShape, rng: Any, weight: float
-    ) -> tuple[dict, float]:
-        return self.sources[of].batch(rows, shape, rng), weight
+    @staticmethod
+    def _weighed(made: Callable[[], dict[str, Any]], weight: float) -> tuple[dict[str, Any], float]:
+        return made(), weight
 
     def _step(self, shape: BatchShape, batches: Iterator, num_batches: int) -> dict[str, float]:
         """One optimiser step; returns the losses per unit."""
@@ -222,7 +230,7 @@ class StageRun:
             if parameter.grad is not None:
                 parameter.grad.mul_(shape.items / count)
         clip(self.trained, self.recipe["optimiser"]["clip"])
-        share = rate_at(self.progress.step, self.planned, self.recipe["schedule"])
+        share = rate_at(self.progress.step, self.planned, self.schedule)
         set_rate(self.optimiser, share * shape.lr_scale)
         self.optimiser.step()
         return {name: value / count for name, value in values.items()}

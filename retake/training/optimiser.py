@@ -12,7 +12,9 @@ from retake.training.stages import matching
 
 
 def optimiser_of(model: nn.Module, settings: dict[str, Any]) -> torch.optim.Optimizer:
-    """settings: name, groups [{match, lr, weight_decay}], and what the named one takes.
+    """settings: name, lr, groups [{match, lr, weight_decay}], and what the named one takes.
+
+    A group's rate is its lr times the one of all.
 
     The first group that matches a parameter has it. Raises ValueError if a group matches no trained
     parameter, or a trained parameter is in no group.
@@ -22,9 +24,8 @@ def optimiser_of(model: nn.Module, settings: dict[str, Any]) -> torch.optim.Opti
     for number, group in enumerate(settings["groups"]):
         names = matching([group["match"]], left, f"optimiser.groups[{number}]")
         parameters = [left[name] for name in sorted(names)]
-        groups.append(
-            {"params": parameters, "lr": group["lr"], "weight_decay": group.get("weight_decay", 0.0)}
-        )
+        rate = settings["lr"] * group["lr"]
+        groups.append({"params": parameters, "lr": rate, "weight_decay": group.get("weight_decay", 0.0)})
         left = {name: p for name, p in left.items() if name not in names}
     if left:
         raise ValueError(f"optimiser.groups: no group matches trained parameters {sorted(left)[:3]}")
@@ -61,7 +62,7 @@ def rate_at(step: int, total: int, schedule: dict[str, Any]) -> float:
     """Share of the base rate at optimiser step `step` (from 0) of `total`.
 
     A linear warm-up reaches the base rate after `warmup_steps`; then constant, cosine or linear down to
-    `floor`.
+    `floor`, or `factor` of it for each of `drops` (steps done) that is past.
     """
     warmup, floor = schedule["warmup_steps"], schedule["floor"]
     if step < warmup:
@@ -73,7 +74,9 @@ def rate_at(step: int, total: int, schedule: dict[str, Any]) -> float:
         return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))
     if schedule["name"] == "linear":
         return floor + (1 - floor) * (1 - done)
-    raise ValueError(f"schedule.name: expected constant, cosine or linear, found {schedule['name']!r}")
+    if schedule["name"] == "steps":
+        return schedule["factor"] ** sum(step >= drop for drop in schedule["drops"])
+    raise ValueError(f"schedule.name: expected constant, cosine, linear or steps, found {schedule['name']!r}")
 
 
 def set_rate(optimiser: torch.optim.Optimizer, share: float) -> None:

@@ -30,6 +30,8 @@ SOURCE = {
     "annotations": REQUIRED,
     "index": REQUIRED,
     "kind": REQUIRED,
+    "signal": None,
+    "sample": None,
     "share": 1.0,
     "rows": "all",
     "labels": "release",
@@ -40,6 +42,7 @@ START = {"checkpoint": REQUIRED, "into": "", "leave_out": []}
 OPTIMISER = {
     "name": REQUIRED,
     "groups": REQUIRED,
+    "lr": 1.0,
     "clip": None,
     "betas": [0.9, 0.999],
     "eps": 1e-8,
@@ -51,7 +54,7 @@ LENGTH = {"epochs": None, "steps": None, "patience": None, "monitor": None, "eva
 EVERY = {"epochs": None, "steps": None}
 BATCH = {"effective": REQUIRED, "at_once": REQUIRED}
 BATCH_NORM = {"frozen": [], "affine": "frozen"}
-SCHEDULE = {"name": "constant", "warmup_steps": 0, "floor": 0.0}
+SCHEDULE = {"name": "constant", "warmup_steps": 0, "floor": 0.0, "drops": [], "factor": 0.1}
 RESUME = {"every_s": 300.0, "every_steps": None}
 PREDICT = {"task": REQUIRED, "data": REQUIRED, "protocol": {}, "at_once": REQUIRED, "precision": "fp32"}
 BANK = {"weights": None, "variant": None, "view": None, "at_once": 64, "precision": "fp32"}

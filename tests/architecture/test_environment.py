@@ -58,7 +58,7 @@ def test_the_tests_run_on_what_is_locked():
 
 
 def test_the_environments_are_the_ones_meant():
-    assert [f.stem for f in ENVIRONMENTS] == ["data", "media", "report", "torch"]
+    assert [f.stem for f in ENVIRONMENTS] == ["costs", "data", "media", "report", "torch"]
 
 
 @pytest.mark.parametrize("file", ENVIRONMENTS, ids=lambda f: f.stem)

@@ -7,7 +7,7 @@ from tests.architecture.tree import files, rules, text
 
 VERBS = set(
     "build caption collect cut download draw extract fetch filter fuse index judge make measure merge predict "
-    "pretrain render score tabulate train write".split()
+    "pretrain render score tabulate train transcode write".split()
 )
 STAGES = set(
     "releases annotations media weights features pseudolabels training predictions metrics tables figures "

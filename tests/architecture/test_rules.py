@@ -13,7 +13,11 @@ from tests.architecture.tree import Rule, files, imports, rules, rules_in, text
 
 OWES = ("output", "log", "benchmark", "conda", "resources", "shell")
 FORBIDDEN = ("run", "script", "notebook", "wrapper")
-IMPORT_NAMES = {"yaml": "pyyaml"}  # what is imported -> what is installed
+IMPORT_NAMES = {
+    "sklearn": "scikit-learn",
+    "cv2": "opencv-contrib-python-headless",
+    "yaml": "pyyaml",
+}  # what is imported -> what is installed
 
 
 def problems(rule: Rule) -> list[str]:

@@ -32,7 +32,7 @@ class Case:
         self.recipe = load_recipe(METHODS[method], "mini")
         self.stage, self.name = self.recipe.stages[stage], f"retake.methods.{method}.model"
         self.module = import_module(self.name)
-        self.sizes = overlaid(self.recipe.model, self.stage.model)
+        self.sizes = overlaid(self.recipe.model, self.stage.model) | counted(self.recipe)
         self.source = small_source(self.recipe, self.stage, self.sizes, folder)
         prepare = getattr(self.module, "prepare", lambda rows, sizes: {})
         self.prepared = prepare(self.source.rows, self.sizes)
@@ -49,19 +49,31 @@ class Case:
         return to_device(self.source.batch([0, 1]), CPU)
 
 
+def counted(recipe):
+    """What the cards would count: three of everything."""
+    return dict.fromkeys(recipe.card_sizes, 3)
+
+
 def small_source(recipe, stage, sizes, folder):
-    """Two videos, the second one shorter, with whatever a task may ask for."""
+    """Two videos with whatever a task may ask for; the second is shorter, where videos are seen whole.
+
+    Where frames are sampled, the videos are what the sampler would give: as many frames and as large.
+    """
     rng = np.random.default_rng(0)
-    view = recipe.views[stage.data[0].view or recipe.banks[stage.data[0].bank].view]
-    count = view.count or 8
-    kind = "frames" if stage.data[0].view else "features"
-    if kind == "frames":
-        side = view.crop or view.resize or 32
+    first = stage.data[0]
+    view = recipe.views[first.view or recipe.banks[first.bank].view]
+    kind = "frames" if first.view else "features"
+    if first.sample is not None:
+        shape = (first.sample.segments, first.sample.crop, first.sample.crop, len(sizes["mean"]))
+        arrays = {f"v{n}": rng.integers(0, 256, shape, dtype=np.uint8) for n in range(2)}
+    elif kind == "frames":
+        side, count = view.crop or view.resize or 32, view.count or 8
         height, width = (side, side) if isinstance(side, int) else side
         arrays = {
             f"v{n}": rng.integers(0, 256, (count - n, height, width, 3), dtype=np.uint8) for n in range(2)
         }
     else:
+        count = view.count or 8
         shape = (count, sizes["feature_width"])
         arrays = {f"v{n}": rng.standard_normal(shape).astype(np.float32)[n:] for n in range(2)}
     told = {"text_in": "what is shown?", "value": 1.5}
@@ -106,7 +118,8 @@ def test_its_answers_fit_the_tasks_table_one_for_each_item(case):
     rows = case.model().eval().predict(case.batch(), case.protocol)
     items = case.batch()["item_id"]
     table = checked(
-        pd.DataFrame([{"item_id": i, **row} for i, row in zip(items, rows, strict=True)]), case.recipe.task
+        pd.DataFrame([{"item_id": i, **row} for i, row in zip(items, rows, strict=True)]),
+        case.recipe.tasks[0],
     )
     assert table["item_id"].to_list() == sorted(items)
 
@@ -177,7 +190,7 @@ def test_at_paper_scale_every_stage_builds(method):
     for name, variant in recipe.variants.items():
         resolved = variant_of(recipe, name, METHODS[method])
         for stage in variant.stages:
-            sizes = overlaid(resolved.model, resolved.stages[stage].model)
+            sizes = overlaid(resolved.model, resolved.stages[stage].model) | counted(resolved)
             prepared = prepare([{"text_out": "a dog", "text_in": "what?", "labels": [0]}], sizes)
             with torch.device("meta"):
                 model = module.build(**sizes, **prepared)

@@ -18,6 +18,7 @@ from safetensors.torch import save
 
 from retake.data.mini_release import make_release, render_videos
 from retake.plan import Plan
+from retake.planning.recipes import overlaid
 from retake.schema.strict import read_yaml
 from tests.fixtures.loopback import Served, serve
 from tests.workflow.conftest import ROOT, Project, checkout_at
@@ -29,7 +30,23 @@ CONFIG = read_yaml("config.yaml") | {
     "mlflow": {"store": "none"},
 }
 PLAN = Plan(CONFIG)  # its releases, weights, tables and recipes are all that these tests know of
+SIZES = yaml.safe_load(Path(__file__).with_name("sizes.yaml").read_text())
 RESOURCES = ("--resources", "mem_mb=64000", "gpu=1")
+
+
+def config_of(method: str) -> dict:
+    """The config of the method's tests: this method alone, on the data sets that sizes.yaml names, else on all."""
+    datasets = tried(method).get("datasets", PLAN.chosen[method])
+    return CONFIG | {"run": [{"method": method, "datasets": datasets}]}
+
+
+def tried(method: str) -> dict:
+    return SIZES.get(method, {}).get("tried", {})
+
+
+@cache
+def plan_of(method: str) -> Plan:
+    return Plan(config_of(method))
 
 
 @dataclass
@@ -38,6 +55,7 @@ class AtPaperScale:
 
     project: Project
     served: Served
+    plan: Plan
 
     def edit(self, release: str, **facts: object) -> None:
         """Change facts of the copy's card, and nothing else."""
@@ -49,10 +67,11 @@ class AtPaperScale:
 
 
 @cache
-def release_archive(release: str) -> bytes:
-    """A tar of the release as the data set's own mini.py writes it, one video a split."""
+def release_archive(release: str, seconds: float | None) -> bytes:
+    """A tar of the release as the data set's own mini.py writes it, one video a split, or as few as there can be."""
     card = PLAN.cards[release]
     options = dict(card.mini.options) | {"captions_per_video": 2}
+    options |= {} if seconds is None else {"seconds": [seconds, seconds]}
     known = import_module(f"retake.data.datasets.{release}.mini").OPTIONS
     asked = {
         "release": release,
@@ -88,21 +107,27 @@ def served():
 
 @pytest.fixture
 def at_paper_scale(tmp_path, served, method, table) -> AtPaperScale:
-    """One table to make, all releases and foundations downloadable; cards differ in where from and how many."""
-    project = checkout_at(tmp_path / "project")
-    (project.folder / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    """One table to make, all releases and foundations downloadable; cards differ in where from and how many.
+
+    Of the recipe differ the protocols that sizes.yaml names (`tried`): a processor would take an hour.
+    """
+    plan, project = plan_of(method), checkout_at(tmp_path / "project")
+    (project.folder / "config.yaml").write_text(yaml.safe_dump(config_of(method)))
     project.arguments = (f"results/paper/tables/{method}/{table}.csv", *RESOURCES)
     project.environment = {"HF_ENDPOINT": served.url}
-    copy = AtPaperScale(project, served)
-    for release in PLAN.fetched:
-        body = release_archive(release)
+    copy = AtPaperScale(project, served, plan)
+    recipe = project.folder / plan.recipe_files[method]
+    changed = overlaid(read_yaml(recipe), {"protocols": tried(method).get("protocols", {})})
+    recipe.write_text(yaml.safe_dump(changed, sort_keys=False))
+    for release in plan.fetched:
+        body = release_archive(release, tried(method).get("seconds"))
         served.add(f"/{release}.tar", body)
         source = {"url": f"{served.url}/{release}.tar", "file": f"{release}.tar", "unpack": "tar"}
         source |= {"sha256": sha256(body).hexdigest(), "size": len(body)}
-        expects = [{"path": want.path} for want in PLAN.cards[release].expects]
+        expects = [{"path": want.path} for want in plan.cards[release].expects]
         copy.edit(release, access="open", sources=[source], expects=expects, shards={"mini": 1, "paper": 1})
-    for weights in PLAN.published:
-        hub, files = PLAN.weights[weights].source, published_weights(weights)
+    for weights in plan.published:
+        hub, files = plan.weights[weights].source, published_weights(weights)
         for file in hub.files:
             served.add(f"/{hub.repo}/resolve/{hub.revision}/{file.name}", files[file.name])
     return copy

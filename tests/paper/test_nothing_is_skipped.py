@@ -2,14 +2,16 @@
 
 import pytest
 
-from tests.paper.conftest import PLAN
+from tests.paper.conftest import PLAN as WHOLE
+from tests.paper.conftest import plan_of
 
 SAID = {
     "open": "could not be fetched whole",
     "form": "is given out after a form is signed",
     "dead": "is no longer given out by its makers",
 }
-METHOD = next(iter(PLAN.recipes))
+METHOD = next(iter(WHOLE.recipes))
+PLAN = plan_of(METHOD)
 TABLE = PLAN.tables_of(METHOD)[0]
 RELEASE = PLAN.release_of(PLAN.rows(METHOD, TABLE)[0].dataset)
 

@@ -3,35 +3,45 @@
 from dataclasses import replace
 
 from retake.plan import Plan
+from retake.planning.recipes import stages_of
 from retake.schema.strict import read_yaml
 from tests.paper.conftest import PLAN
+
+RULES = {
+    "frames": "extract_frames",
+    "stream": "transcode_video",
+    "motion": "extract_motion",
+    "flow": "extract_flow",
+}
 
 
 def shard_jobs(plan):
     """Rule -> jobs, by the cards' shards and what the recipes look at."""
     released = {r: plan.cards[r].shards["paper"] for r in plan.fetched}
     views, banks = set(), set()
-    for method, datasets in plan.chosen.items():
-        recipe = plan.recipes[method]
-        rows = [row for table in recipe.tables.values() if "paper" in table.scales for row in table.rows]
-        rows = [row for row in rows if row.dataset in datasets]
-        for row in rows:
-            for stage in recipe.variants[row.variant].stages:
-                for source in recipe.stages[stage].data:
-                    dataset = row.dataset if source.dataset == "target" else source.dataset
-                    release = plan.cards[dataset].release or dataset
-                    if source.view:
-                        views.add((source.view, release))
-                    if source.bank:
-                        banks.add((source.bank, release))
-                        views.add((recipe.banks[source.bank].view, release))
+    for run in plan.every_trained_run():
+        recipe = plan.recipe_of(run["method"], run["variant"], run["dataset"])
+        for stage in stages_of(recipe, run["variant"]):
+            for source in recipe.stages[stage].data:
+                dataset = run["dataset"] if source.dataset == "target" else source.dataset
+                release = plan.cards[dataset].release or dataset
+                if source.view:
+                    views.add((source.view, release))
+                if source.bank:
+                    banks.add((source.bank, release))
+                    views.add((recipe.banks[source.bank].view, release))
+    read = set(views)  # a stream that is only read by another view is never indexed as a whole
+    views |= {(of, release) for view, release in views if (of := plan.views[view].get("of"))}
     return {
         "download_release": len(released),
         "index_release": sum(released.values()),
         "fetch_weights": len(plan.weights),
-        "build_annotations": len(plan.cards),
-        "extract_frames": sum(released[release] for _, release in views),
-        "index_media": len(views),
+        "build_annotations": len(plan.datasets),
+        **{
+            rule: sum(released[release] for view, release in views if plan.views[view]["kind"] == kind)
+            for kind, rule in RULES.items()
+        },
+        "index_media": len(read),
         "extract_bank": sum(released[release] for _, release in banks),
         "index_bank": len(banks),
     }
@@ -48,6 +58,8 @@ def test_the_whole_graph_is_planned_and_nothing_is_run(checkout):
         "train_stage": len(plan.every_checkpoint()),
         "score": len(plan.every_metrics_file()),
         "filter_paraphrases": len(captioned),
+        "measure_cost": len(plan.every_cost_file()),
+        "extract_examples": sum(plan.has_examples(m, f) for m in plan.recipes for f in plan.figures_of(m)),
         "tabulate": len(plan.table_paths()),
         "draw_figure": len(plan.figure_paths()),
         "judge_claims": len(plan.claim_paths()),

@@ -144,6 +144,12 @@ def test_captions_without_a_checkpoint_name_the_ways_to_get_one(project):
         plan.check_targets([target])
 
 
+def test_a_fused_variant_names_those_that_have_a_checkpoint(project):
+    run = RUN | {"variant": "both"}
+    with pytest.raises(SettingError, match=r"variants\.both: is fused .* answered by short, long"):
+        project.plan().caption_job(run, "beam5", "clips")
+
+
 def test_captions_take_the_checkpoint_as_a_value_and_not_as_an_input(project):
     plan = project.plan()
     path = Path(plan.trainings.checkpoint(RUN, "second"))
@@ -329,3 +335,16 @@ def test_a_release_that_is_no_data_set_names_its_readings(project):
     project.config["run"][0]["datasets"] = ["clips_1"]
     project.recipe["stages"]["first"]["data"] = [{"dataset": "clips", "view": "frames16"}]
     says(project, "recipe.yaml: stages.first.data: 'clips' is a release", "clips_1, clips_2")
+
+
+def test_the_classes_of_ones_own_videos_are_counted_in_their_table(project):
+    Path("films").mkdir()
+    Path("table.csv").write_text(
+        "video,split,label\na,train,run\nb,test,wave\nc,test,run\n", encoding="utf-8"
+    )
+    project.config["own"] = {"videos": "films", "labels": "table.csv"}
+    assert project.plan().own_classes() == 2
+    project.config["own"] = {"videos": "films", "captions": "table.csv"}
+    assert project.plan().own_classes() is None
+    project.config["own"] = {"videos": "films", "captions": "table.csv", "labels": "table.csv"}
+    says(project, "config.yaml: own", "expected captions or labels, found both")

@@ -1,13 +1,18 @@
+import json
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from retake.data.loader import Source
 from retake.training import checkpoint
 from retake.training.captions import caption_videos
-from retake.training.inference import asked, fuse_predictions, permuted, predict, reduced
-from tests.unit.training.small_stage import ETENET, make_world, model_sizes
+from retake.training.inference import Answers, asked, permuted, predict
+from tests.unit.training.small_stage import ETENET, make_world, model_sizes, write_annotations, write_index
 
+COVIAR = "retake.methods.coviar.model"
 WORDS = {"vocabulary": ["<eos>", "<unk>", "<sos>", "a", "dog", "cat", "car", "ball", "moves"]}
 
 
@@ -95,55 +100,26 @@ def test_references_of_one_item_ask_once_and_its_segments_each():
     ],
 )
 def test_several_answers_of_an_item_are_joined(how, wanted):
-    table = pd.DataFrame({"item_id": ["b", "a", "b"], "scores": [[1.0, 0.0], [5.0, 5.0], [3.0, 2.0]]})
-    joined = reduced(table, "classify", how).set_index("item_id")["scores"]
-    for found, value in zip(joined["b"], wanted, strict=True):
+    table = joined([("b", [1.0, 0.0]), ("a", [5.0, 5.0]), ("b", [3.0, 2.0])], how)
+    for found, value in zip(table["b"], wanted, strict=True):
         assert value is None or found == pytest.approx(value)
+    assert list(table["a"]) == [5.0, 5.0]  # asked once: as it is
     with pytest.raises(ValueError, match="found 'median'"):
-        reduced(table, "classify", "median")
+        joined([], "median")
 
 
 def test_captions_cannot_be_joined():
+    answers = Answers("caption", "mean", Counter({"a": 2}))
     with pytest.raises(ValueError, match="no scores to join"):
-        reduced(pd.DataFrame({"item_id": ["a", "a"], "text": ["x", "y"]}), "caption", "mean")
+        answers.add("a", {"text": "x"})
 
 
-def scores(path, items, values):
-    pd.DataFrame({"item_id": items, "scores": values}).to_parquet(path, index=False)
-    return str(path)
-
-
-def test_predictions_are_fused_by_item_not_by_place(tmp_path):
-    parts = {
-        scores(tmp_path / "a", ["x", "y"], [[1.0, 0.0], [0.0, 1.0]]): 2.0,
-        scores(tmp_path / "b", ["y", "x"], [[3.0, 3.0], [6.0, 0.0]]): 1.0,
-    }
-    for combiner, wanted in (
-        ("sum", [[8.0, 0.0], [3.0, 5.0]]),
-        ("weighted_mean", [[8 / 3, 0.0], [1.0, 5 / 3]]),
-    ):
-        fuse_predictions(parts=parts, task="classify", combiner=combiner, out=tmp_path / "out")
-        table = pd.read_parquet(tmp_path / "out")
-        assert table["item_id"].to_list() == ["x", "y"]
-        assert np.stack(table["scores"].to_list()) == pytest.approx(np.array(wanted))
-
-
-def test_a_part_that_misses_items_is_named_with_them(tmp_path):
-    parts = {
-        scores(tmp_path / "a", ["x", "y"], [[1.0], [2.0]]): 1.0,
-        scores(tmp_path / "b", ["x"], [[1.0]]): 1.0,
-    }
-    with pytest.raises(ValueError, match=r"b: 1 items are missing that another part has, first \['y'\]"):
-        fuse_predictions(parts=parts, task="classify", combiner="sum", out=tmp_path / "out")
-
-
-def test_a_method_may_bring_a_combiner_and_an_unknown_one_is_named(tmp_path):
-    parts = {scores(tmp_path / "a", ["x"], [[1.0]]): 1.0}
-    with pytest.raises(ValueError, match="found 'product'"):
-        fuse_predictions(parts=parts, task="classify", combiner="product", out=tmp_path / "out")
-    own = "retake.training.inference:weighted_sum"
-    fuse_predictions(parts=parts, task="classify", combiner=own, out=tmp_path / "out")
-    assert pd.read_parquet(tmp_path / "out")["scores"].to_list()[0].tolist() == [1.0]
+def joined(rows, how):
+    """Item -> scores of `rows` (item, scores), which are all there are of each item."""
+    answers = Answers("classify", how, Counter(item for item, _ in rows))
+    for item, scores in rows:
+        answers.add(item, {"scores": scores})
+    return answers.table().set_index("item_id")["scores"]
 
 
 def test_captions_are_written_for_people(trained, tmp_path):
@@ -162,3 +138,70 @@ def test_captions_are_written_for_people(trained, tmp_path):
     assert pd.read_json(jsonl, lines=True).set_index("video")["caption"].to_dict() == wanted
     assert pd.read_csv(table).set_index("video")["caption"].to_dict() == wanted
     assert sorted(p.name for p in tmp_path.glob("*.parquet")) == ["p.parquet", "toy.parquet"]
+
+
+@pytest.fixture
+def classifier(tmp_path):
+    """A small network of three classes, and how two videos without a label are asked of it."""
+    from retake.methods.coviar.model import build
+
+    sizes = {
+        "network": {"name": "resnet18", "arguments": {"layers": [1, 1, 1, 1], "channels": [4, 4, 6, 6]}},
+        "mean": [0.5] * 3, "std": [0.5] * 3, "input_norm": False, "num_classes": 3, "loss": "softmax",
+    }  # fmt: skip
+    classes = {"classes": ["Archery", "Bowling, indoors", "Curling"]}
+    torch.manual_seed(0)
+    model = build(**sizes, **classes).eval()
+    rows = [{"item_id": v, "video_id": v, "ref_id": v, "split": "test"} for v in ("b.mp4", "a.mp4")]
+    rng = np.random.default_rng(0)
+    frames = {row["video_id"]: rng.integers(0, 256, (9, 40, 48, 3), dtype=np.uint8) for row in rows}
+    sample = {"segments": 3, "crop": 32, "stack": 1, "scales": [1.0], "distort": 0, "flip": False}
+    data = {
+        "annotations": str(write_annotations(tmp_path / "t.parquet", rows)), "split": "test",
+        "index": str(write_index(tmp_path / "a", frames, "frames.npy")), "kind": "frames", "dataset": "own",
+        "sample": sample | {"colour": None, "labels": "item"},
+    }  # fmt: skip
+    protocol = {"clips": 3, "crops": 10, "resize": [36, 36], "reduce": "mean"}
+    recipe = {"task": "classify", "data": data, "at_once": 7, "protocol": protocol}
+
+    def saved():
+        path = tmp_path / "c.safetensors"
+        checkpoint.save(path, model, sizes=sizes, prepared=classes, recipe_sha256="0")
+        return path
+
+    return model, recipe, saved
+
+
+def test_an_items_scores_are_the_mean_over_every_cut_of_every_frame(classifier, tmp_path):
+    model, recipe, saved = classifier
+    out = tmp_path / "p.parquet"
+    predict(model_module=COVIAR, recipe=recipe, checkpoint=saved(), seed=1, out=out)
+    source = Source(recipe["data"], num_classes=3)
+    assert source.ask(recipe["protocol"]) == 60
+    found = pd.read_parquet(out).set_index("item_id")["scores"]
+    for place, video in enumerate(("b.mp4", "a.mp4")):
+        cuts = source.batch(range(30 * place, 30 * place + 30))["frames"].float() / 255
+        with torch.no_grad():
+            assert found[video] == pytest.approx(model(cuts).mean(dim=(0, 1)).numpy(), abs=1e-5)
+
+
+def test_classes_are_written_for_people_by_falling_score(classifier, tmp_path):
+    """A network whose classifier's bias alone decides."""
+    model, recipe, saved = classifier
+    model.network.fc.weight.data.zero_()
+    model.network.fc.bias.data = torch.tensor([0.5, 2.0, -1.0])
+    recipe |= {"checkpoint": str(saved()), "checkpoint_sha256": "0"}
+    jsonl, table = tmp_path / "o.jsonl", tmp_path / "o.csv"
+
+    caption_videos(model_module=COVIAR, recipe=recipe, seed=1, jsonl_out=jsonl, csv_out=table)
+
+    falling = [("Bowling, indoors", 2.0), ("Archery", 0.5), ("Curling", -1.0)]
+    lines = [json.loads(line) for line in jsonl.read_text().splitlines()]
+    assert [line["video"] for line in lines] == ["a.mp4", "b.mp4"]
+    for line in lines:
+        assert [(one["class"], one["score"]) for one in line["classes"]] == falling
+    written = pd.read_csv(table)
+    assert list(written.columns) == ["video", "class", "score"]
+    assert [tuple(row) for row in written.to_numpy()] == [
+        (v, *one) for v in ("a.mp4", "b.mp4") for one in falling
+    ]

@@ -94,8 +94,13 @@ def test_rates_over_a_run(name, shares):
 
 
 def test_an_unknown_schedule_is_named():
-    with pytest.raises(ValueError, match="found 'steps'"):
-        rate_at(3, 6, {"name": "steps", "warmup_steps": 0, "floor": 0.0})
+    with pytest.raises(ValueError, match="found 'plateau'"):
+        rate_at(3, 6, {"name": "plateau", "warmup_steps": 0, "floor": 0.0})
+
+
+def test_each_drop_leaves_its_factor_of_the_rate_from_the_step_on_that_it_names():
+    schedule = {"name": "steps", "warmup_steps": 0, "floor": 0.0, "drops": [2, 4], "factor": 0.1}
+    assert [rate_at(step, 6, schedule) for step in range(6)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
 def test_a_share_is_of_each_groups_own_rate():

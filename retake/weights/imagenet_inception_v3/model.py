@@ -1,0 +1,5 @@
+"""An image classifier whose trunk gives frame features: Inception-v3 as published."""
+
+from retake.layers.image_classifier import build, from_config, published
+
+__all__ = ["build", "from_config", "published"]
