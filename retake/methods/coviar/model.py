@@ -26,7 +26,7 @@ class CoViAR(nn.Module):
 
     def __init__(
         self, *, network: dict[str, Any], mean: list[float], std: list[float], input_norm: bool,
-        num_classes: int, loss: str, classes: list[str],
+        norm_momentum: float, num_classes: int, loss: str, classes: list[str],
     ):  # fmt: skip
         super().__init__()
         if loss not in LOSSES:
@@ -39,6 +39,10 @@ class CoViAR(nn.Module):
         self.network = trunk(
             network["name"], network["arguments"], num_classes=num_classes, in_chans=len(mean)
         )
+
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = norm_momentum
 
     def forward(self, frames: Tensor) -> Tensor:
         """Logits (B, T, K): each frame is seen alone."""
@@ -82,11 +86,11 @@ def prepare(rows: list[dict[str, Any]], sizes: dict[str, Any]) -> dict[str, Any]
 
 
 def build(
-    *, network: dict[str, Any], mean: list[float], std: list[float], input_norm: bool, num_classes: int,
-    loss: str, classes: list[str],
+    *, network: dict[str, Any], mean: list[float], std: list[float], input_norm: bool, norm_momentum: float,
+    num_classes: int, loss: str, classes: list[str],
 ) -> CoViAR:  # fmt: skip
     """The one name the rest of the project imports from here."""
     return CoViAR(
-        network=network, mean=mean, std=std, input_norm=input_norm, num_classes=num_classes, loss=loss,
-        classes=classes,
+        network=network, mean=mean, std=std, input_norm=input_norm, norm_momentum=norm_momentum,
+        num_classes=num_classes, loss=loss, classes=classes,
     )  # fmt: skip

@@ -147,7 +147,8 @@ def classifier(tmp_path):
 
     sizes = {
         "network": {"name": "resnet18", "arguments": {"layers": [1, 1, 1, 1], "channels": [4, 4, 6, 6]}},
-        "mean": [0.5] * 3, "std": [0.5] * 3, "input_norm": False, "num_classes": 3, "loss": "softmax",
+        "mean": [0.5] * 3, "std": [0.5] * 3, "input_norm": False, "norm_momentum": 0.1,
+        "num_classes": 3, "loss": "softmax",
     }  # fmt: skip
     classes = {"classes": ["Archery", "Bowling, indoors", "Curling"]}
     torch.manual_seed(0)

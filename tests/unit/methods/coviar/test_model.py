@@ -15,7 +15,8 @@ from retake.training.optimiser import optimiser_of
 RECIPE = Path("retake/methods/coviar/recipe.yaml")
 SMALL = {
     "network": {"name": "resnet18", "arguments": {"layers": [1, 1, 1, 1], "channels": [4, 4, 6, 6]}},
-    "mean": [0.5, 0.25], "std": [1.0, 0.5], "input_norm": False, "num_classes": 3, "loss": "softmax",
+    "mean": [0.5, 0.25], "std": [1.0, 0.5], "input_norm": False, "norm_momentum": 0.1,
+    "num_classes": 3, "loss": "softmax",
     "classes": ["a", "b", "c"],
 }  # fmt: skip
 
@@ -168,6 +169,19 @@ def test_the_input_is_normalised_before_the_network():
     scaled = model.scale(frames_of()[:, :, 0])
     wanted = (scaled - torch.tensor([0.1, 0.2]).view(2, 1, 1)) / math.sqrt(4.0 + 1e-5)
     assert torch.allclose(model(frames_of()[:, :, :1])[:, 0], model.network(wanted), atol=1e-5)
+
+
+def test_a_batch_gives_its_share_to_every_normalisations_statistics():
+    model = model_of(input_norm=True, norm_momentum=0.3).train()
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert {norm.momentum for norm in norms} == {0.3}
+    assert len(norms) > 5
+    scaled = model.scale(frames_of().transpose(1, 2).flatten(0, 1))
+    model(frames_of())
+    assert torch.allclose(model.input_norm.running_mean, 0.3 * scaled.mean(dim=(0, 2, 3)), atol=1e-6)
+    for stage in ("i", "m", "r", "flow"):
+        network = at_paper_scale(stage, 101)[0]
+        assert {n.momentum for n in network.modules() if isinstance(n, nn.BatchNorm2d)} == {0.1}
 
 
 def test_one_label_is_scored_on_the_mean_of_the_segments_logits():
