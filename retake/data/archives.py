@@ -113,8 +113,12 @@ def _unpack_tar(archive: Path, folder: Path) -> int:
             elif member.islnk():  # names a file that came earlier
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(folder / _check_name(archive, member.linkname), target)
-            elif member.isreg() or member.isdir():
-                opened.extract(member, folder, filter="data", set_attrs=False)
+            elif member.isdir():
+                target.mkdir(parents=True, exist_ok=True)
+            elif member.isreg():  # not `extract`: before 3.11.4 it knows no filter
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with opened.extractfile(member) as source, target.open("wb") as out:
+                    shutil.copyfileobj(source, out, 1 << 20)
             else:
                 raise ArchiveError(f"{archive}: {member.name!r} is a device; refused")
     if last != bytes(tarfile.BLOCKSIZE):

@@ -34,7 +34,7 @@ def test_a_trunk_has_timms_names_and_no_classifier():
 
 
 def test_frames_without_a_place_for_time_are_refused():
-    with pytest.raises(ValueError, match="B, 3, T, H, W"):
+    with pytest.raises(ValueError, match=r"B, C=3, T, H, W\), found \(2, 3, 8, 8\)"):
         over_frames(nn.Identity(), PixelScale([0.5] * 3, [0.5] * 3), torch.zeros(2, 3, 8, 8))
 
 
