@@ -37,6 +37,7 @@ from retake import settle
 LOCK = Path(".snakemake/retake.lock")
 MAIN = "RETAKE_MAIN"
 INVOCATION = "RETAKE_INVOCATION"
+SERVER = "RETAKE_SERVER"
 POLL_S = 0.5
 PR_SET_PDEATHSIG = 1
 
@@ -59,6 +60,8 @@ def enter(workflow: Any) -> None:
         return
     root = Path.cwd()
     os.environ[MAIN] = name_of(os.getpid())
+    if os.environ.get(SERVER) != "off":  # another run's, of which this run is a job
+        os.environ.pop(SERVER, None)
     os.environ[INVOCATION] = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:8]}"
     with contextlib.suppress(Busy), held(root):  # while another run is at work its file times are left alone
         settle.settle(root)
@@ -246,13 +249,14 @@ def _watch(pid: int, started: str) -> None:
 def _die() -> None:
     """Kills what this process started, then itself. Nothing can catch it: outputs stay under temporary
     names."""
-    for child in _descendants(os.getpid()):
+    for child in descendants(os.getpid()):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(child, signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """Processes that a process has started, and those that they have started."""
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):

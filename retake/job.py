@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from retake.compiler import postpone_compiler
+from retake.fixed import FIXED, OFFLINE, THREADS, reaches_out
 from retake.guard import watch_parent
 from retake.planning.code import reached
 from retake.schema.provenance import provenance_of
@@ -32,26 +33,7 @@ postpone_compiler()  # here, because a script's next import may be torch
 HASHED_UP_TO = (
     256 * 2**20
 )  # bytes; larger inputs are named in the record by size alone, their index has digests
-FIXED = {  # one capability and no hidden parallelism: other settings change the last bits of a result
-    "ATEN_CPU_CAPABILITY": "avx2",
-    "ONEDNN_MAX_CPU_ISA": "AVX2",
-    "MKL_CBWR": "AVX2,STRICT",
-    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-    "PYTHONHASHSEED": "0",
-    "TOKENIZERS_PARALLELISM": "false",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "DO_NOT_TRACK": "1",
-    "MPLBACKEND": "Agg",
-}
-OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 LEADER = os.environ.get("RANK", "0") == "0"  # of several processes of one training, the one that writes
-THREADS = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)
 
 
 @dataclass
@@ -186,6 +168,8 @@ def _start(arguments: dict[str, Any]) -> tuple[Job, Path]:
     running = results / "running" / f"{digest}-{os.getpid()}.jsonl" if LEADER else Path(os.devnull)
     running.parent.mkdir(parents=True, exist_ok=True)
     for path in final.values():
+        if LEADER:
+            _empty(_part(path).parent)  # of an attempt that was killed: its side files must not come along
         _part(path).parent.mkdir(parents=True, exist_ok=True)
     writer = RecordWriter(running.open("w", encoding="utf-8"))
     writer.line(
@@ -230,7 +214,7 @@ def _finish(job: Job, running: Path) -> None:
         for side in sorted(part.parent.iterdir()):  # what was written beside an output stays beside it
             side.replace(job.final[name].parent / side.name)
         _empty(part.parent)
-    job.record.end("finished", _peak_mb())
+    job.record.end("finished", **_spent())
     job.record.file.close()
     path = Path(job.record_path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -245,10 +229,16 @@ def _empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _peak_mb() -> float:
-    """Peak resident memory of this process and of its largest child, in MB."""
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return max(used, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
+def _spent() -> dict[str, float]:
+    """Processor time of this process and its children, imports included; peak resident memory of the largest, in MB.
+
+    A job forked from the server (retake/server) counts the memory that it shares with it.
+    """
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return {
+        "cpu_s": sum(u.ru_utime + u.ru_stime for u in used),
+        "peak_mb": max(u.ru_maxrss for u in used) / 1024,
+    }
 
 
 @contextmanager
@@ -262,7 +252,7 @@ def job() -> Iterator[Job]:
     arguments = _parsed(sys.argv[1:])
     os.environ.update({k: v for k, v in FIXED.items() if k not in os.environ or k == "PYTHONHASHSEED"})
     os.environ.update(dict.fromkeys(THREADS, str(arguments["threads"])))
-    if not arguments["rule"].startswith(("fetch_", "download_")):
+    if not reaches_out(arguments["rule"]):
         os.environ.update(OFFLINE)
     current, running = _start(arguments)
     try:
@@ -273,7 +263,7 @@ def job() -> Iterator[Job]:
             _empty(part.parent)
         if not isinstance(error, Exception) and not isinstance(error, SystemExit):
             raise  # interrupted: the record has no end, which says so
-        current.record.end("failed", _peak_mb())
+        current.record.end("failed", **_spent())
         traceback.print_exc()
         where = ", ".join(f"{k}={v}" for k, v in current.wildcards.items())
         sys.stderr.write(f"\nretake: {current.rule} ({where}) failed: {type(error).__name__}: {error}\n")

@@ -2,7 +2,7 @@
 
 First line   kind "job": rule, wildcards, params, inputs, digest, code, commit, scale, invocation, started
 Then         kind "metric": name, value, step, time
-Last         kind "end": status, wall_s, peak_mb  (absent: the job was killed)
+Last         kind "end": status, wall_s, cpu_s, peak_mb  (absent: the job was killed)
 
 The digest covers what decides the outputs (rule, wildcards, params, inputs, code) and no time, no commit.
 """
@@ -42,9 +42,10 @@ class RecordWriter:
             raise ValueError(f"metric {name} at step {step} is {value}")
         self.line(kind="metric", name=name, value=value, step=step, time=round(time.time(), 3))
 
-    def end(self, status: str, peak_mb: float) -> None:
-        wall = time.time() - self.started
-        self.line(kind="end", status=status, wall_s=round(wall, 3), peak_mb=round(peak_mb, 1))
+    def end(self, status: str, *, cpu_s: float, peak_mb: float) -> None:
+        """The last line. Wall time counts from the job's first line, processor time from its process's start."""
+        spent = {"wall_s": round(time.time() - self.started, 3), "cpu_s": round(cpu_s, 3)}
+        self.line(kind="end", status=status, **spent, peak_mb=round(peak_mb, 1))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from retake.schema.strict import read_yaml
+from retake.tracking.runs import hide
 from retake.tracking.store import address, prepare_environment
 from retake.tracking.sync import StoreError, quietly, sync
 
@@ -72,7 +73,8 @@ def _ui(given: argparse.Namespace, store: str | None) -> int:
         sys.stdout.write(f"the store is a server: open {uri}\n")
         return 0
     command += ["--host", "127.0.0.1", "--port", str(given.port), "--workers", "1"]
-    sys.stdout.write(f"http://127.0.0.1:{given.port}   ({' '.join(['mlflow', *command[3:]])})\n")
+    shown = hide("", " ".join(["mlflow", *command[3:]]))
+    sys.stdout.write(f"http://127.0.0.1:{given.port}   ({shown})\n")
     sys.stdout.flush()
     return os.execv(command[0], command)
 

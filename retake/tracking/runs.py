@@ -104,7 +104,9 @@ def run_of(path: Path, results: Path, live: str | None) -> JobRun | None:
     extras = []
     if record.end is not None:
         at = end or start
-        extras = [Point(n, float(record.end[n]), at, 0) for n in ("wall_s", "peak_mb") if n in record.end]
+        extras = [
+            Point(n, float(record.end[n]), at, 0) for n in ("wall_s", "cpu_s", "peak_mb") if n in record.end
+        ]
         extras += [Point(n, v, at, 0) for f in _beside(own, head, results) for n, v in _numbers(f)]
     return JobRun(
         job=" ".join([scale, head["rule"], *(f"{k}={v}" for k, v in sorted(wildcards.items()))]),
@@ -215,10 +217,10 @@ def _numbers(file: Path) -> list[tuple[str, float]]:
 
 
 def _costs(file: Path) -> list[tuple[str, float]]:
-    """Snakemake's benchmark file: one object a line, the last line counts."""
+    """Snakemake's benchmark file: one object a line, the last line counts. Wall time is all that it knows of a job."""
     lines = [line for line in file.read_text().splitlines() if line.strip()]
     row = json.loads(lines[-1]) if lines else {}
-    return [(_name(f"cost/{k}"), float(v)) for k, v in row.items() if _number(v) is not None]
+    return [("cost/s", float(row["s"]))] if _number(row.get("s")) is not None else []
 
 
 def _figures(file: Path) -> list[tuple[str, float]]:

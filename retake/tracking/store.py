@@ -14,6 +14,7 @@ from retake.tracking.runs import JobRun, Point, hide
 EXPERIMENT = "retake"
 METRICS_A_CALL = 900  # MLflow takes 1000 things a call, of which 100 parameters and 100 tags
 OTHERS_A_CALL = 90
+CONNECT_S = 10  # to wait for a database
 
 ENVIRONMENT = {  # set before mlflow is imported; what the user has set stays
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -43,12 +44,31 @@ def address(root: Path, store: str | None) -> str:
 
 @contextlib.contextmanager
 def locked(root: Path, uri: str) -> Iterator[None]:
-    """One sync at a time: two that create one SQLite store break it, two that write make doubles."""
+    """One sync at a time: two that create one store break it, two that write make doubles. Syncs with one
+    PostgreSQL come from several folders and machines, so there the database keeps the lock too."""
     inside = uri.removeprefix("sqlite:///")
     lock = Path(f"{inside}.lock") if inside != uri else Path(root) / ".snakemake" / "mlflow.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        with _locked_in_database(uri) if uri.startswith("postgresql") else contextlib.nullcontext():
+            yield
+
+
+@contextlib.contextmanager
+def _locked_in_database(uri: str) -> Iterator[None]:
+    """A lock of the server's, freed when its connection ends, however that comes. A server out of reach is known
+    here, at once: MLflow's own first connection is tried again for minutes."""
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.pool import NullPool
+
+    try:
+        engine = create_engine(uri, poolclass=NullPool, connect_args={"connect_timeout": CONNECT_S})
+    except ModuleNotFoundError as error:
+        needed = f"needs {error.name}: pip install --no-deps --require-hashes -r requirements-services.lock"
+        raise StoreError(hide("", f"MLflow store {uri}: {needed}")) from error
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("select pg_advisory_lock(hashtext(:name))"), {"name": EXPERIMENT})
         yield
 
 

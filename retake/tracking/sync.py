@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from retake import guard
-from retake.tracking.runs import JobRun, records_of, run_of
+from retake.tracking.runs import JobRun, hide, records_of, run_of
 from retake.tracking.store import Store, StoreError, address, errors_as_one_line, locked, prepare_environment
 
 __all__ = ["Report", "StoreError", "sync"]
@@ -38,7 +38,7 @@ def sync(results: Path = Path("results"), store: str | None = None, *, ended: bo
     results = Path(results)
     root = results.parent
     uri = address(root, store)
-    report = Report(uri.replace(f"{root.resolve()}/", ""))
+    report = Report(hide("", uri.replace(f"{root.resolve()}/", "")))
     prepare_environment()
     with errors_as_one_line(uri), locked(root, uri):
         runs = list(_runs(results, report, _live(root, ended)))

@@ -33,6 +33,17 @@ def test_an_output_gets_its_name_only_when_the_block_ends_well(tmp_path):
     assert (tmp_path / "results/mini/t/a.csv").read_text() == "x"
 
 
+def test_what_a_killed_attempt_left_beside_an_output_does_not_come_along(tmp_path):
+    killed = run(
+        tmp_path,
+        "j.output['table'].with_name('side.bin').write_text('old'); import os; os.kill(os.getpid(), 9)",
+    )
+    assert killed.returncode == -9
+    assert list((tmp_path / "results/mini/t").rglob("side.bin"))
+    assert run(tmp_path, "j.output['table'].write_text('x')").returncode == 0
+    assert [path.name for path in (tmp_path / "results/mini/t").iterdir()] == ["a.csv"]
+
+
 def test_an_output_that_was_not_written_is_an_error_that_names_it(tmp_path):
     done = run(tmp_path, "pass")
     assert done.returncode == 1
@@ -52,6 +63,14 @@ def test_the_record_says_what_was_asked_read_and_measured(tmp_path):
     assert record.curve("loss") == [(3, 0.5)]
     assert record.end["status"] == "finished"
     assert record.end["peak_mb"] > 1
+
+
+def test_the_record_counts_processor_time_of_the_job_and_of_what_it_started(tmp_path):
+    burn = "import time\nwhile time.process_time() < 0.3: pass"
+    body = f"import subprocess, sys; exec({burn!r}); subprocess.run([sys.executable, '-c', {burn!r}]); "
+    assert run(tmp_path, body + "j.output['table'].write_text('x')").returncode == 0
+    spent = Record.read(tmp_path / "results/mini/records/a.jsonl").end["cpu_s"]
+    assert 0.6 <= spent < 5
 
 
 def test_a_failed_job_leaves_a_record_that_says_so_and_no_record_output(tmp_path):

@@ -1,6 +1,7 @@
 """MLflow is filled from records: what stands in one is read back through MLflow's own client."""
 
 import json
+import sys
 from collections import Counter
 
 import pytest
@@ -66,7 +67,7 @@ def write_record(
         for n in range(points)
     ]
     if end:
-        lines += [{"kind": "end", "status": end, "wall_s": 12.5, "peak_mb": 321.0}]
+        lines += [{"kind": "end", "status": end, "wall_s": 12.5, "cpu_s": 9.25, "peak_mb": 321.0}]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
 
@@ -106,8 +107,8 @@ def test_points_steps_parameters_and_states_come_back_as_recorded(project):
     assert (run.info.start_time, run.info.end_time) == (1_700_000_000_000, 1_700_000_012_500)
     assert run.info.run_name == "score m 1 a"
     metrics = run.data.metrics
-    assert (metrics["wall_s"], metrics["peak_mb"]) == (12.5, 321.0)
-    assert (metrics["cost/s"], metrics["cost/max_rss"]) == (13.0, 400.5)
+    assert (metrics["wall_s"], metrics["cpu_s"], metrics["peak_mb"]) == (12.5, 9.25, 321.0)
+    assert {name: metrics[name] for name in metrics if name.startswith("cost/")} == {"cost/s": 13.0}
     wanted = {
         "rule": "score",
         "method": "m",
@@ -367,3 +368,20 @@ def test_a_store_that_cannot_be_written_is_one_line(project):
     with pytest.raises(StoreError, match="MLflow store") as failure:
         sync(project / "results", "sqlite:////dev/full")
     assert "\n" not in str(failure.value)
+
+
+def test_a_store_without_its_driver_is_one_line_that_says_how_to_get_it(project, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg2", None)  # as where it is not installed
+    write_record(project)
+    with pytest.raises(StoreError, match=r"psycopg2.*requirements-services\.lock") as failure:
+        sync(project / "results", "postgresql://me:planted-secret-1@127.0.0.1:1/x")
+    assert "\n" not in str(failure.value)
+    assert "planted-secret" not in str(failure.value)
+
+
+def test_what_a_sync_says_hides_the_stores_password(project):
+    write_record(project)
+    (project / "a:planted-secret-1@b").mkdir()
+    report = sync(project / "results", f"sqlite:///{project}//a:planted-secret-1@b/mlflow.db")
+    assert "1 written" in str(report)
+    assert "planted-secret" not in str(report)

@@ -3,10 +3,12 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
 from retake import guard
+from retake.guard import SERVER
 
 
 def wait_for(condition, seconds=30):
@@ -16,12 +18,14 @@ def wait_for(condition, seconds=30):
         time.sleep(0.02)
 
 
-@pytest.fixture
-def sleeping(tiny):
-    """(project, its Snakemake, the pid of a job that sleeps)."""
-    main = tiny.start(TINY_NAP="train_stage", TINY_PIDS=str(tiny.folder))
+@pytest.fixture(params=["", "off"], ids=["server", "alone"])
+def sleeping(tiny, request):
+    """(project, its Snakemake, the pid of a job that sleeps), with the job server and without."""
+    main = tiny.start(TINY_NAP="train_stage", TINY_PIDS=str(tiny.folder), **{SERVER: request.param})
     pid = tiny.folder / "train_stage.pid"
     wait_for(lambda: pid.exists() and pid.read_text())
+    forked = os.getsid(int(pid.read_text())) == int(pid.read_text())
+    assert forked == (request.param != "off")
     yield tiny, main, int(pid.read_text())
     main.kill()
     main.wait()
@@ -69,3 +73,30 @@ def test_a_paused_workflow_keeps_its_jobs(sleeping):
     time.sleep(0.7)
     assert guard._started(job) != "-", "a stopped main process is not a dead one"
     os.kill(main.pid, signal.SIGCONT)
+
+
+def test_ctrl_c_ends_the_workflow_and_its_job(sleeping):
+    """It reaches the terminal's process group: Snakemake, the shell, and what the shell started."""
+    _, main, job = sleeping
+    everyone = guard.descendants(main.pid)
+    group = [pid for pid in everyone if os.getpgid(pid) == os.getpgid(main.pid)]
+    for pid in [*group, main.pid]:
+        os.kill(pid, signal.SIGINT)
+    assert main.wait(60) != 0
+    wait_for(lambda: all(guard._started(pid) == "-" for pid in (job, *everyone)))
+
+
+def test_a_killed_server_fails_its_job_in_one_line_and_the_same_command_goes_on(tiny):
+    main = tiny.start(TINY_NAP="train_stage", TINY_PIDS=str(tiny.folder))
+    pid = tiny.folder / "train_stage.pid"
+    wait_for(lambda: pid.exists() and pid.read_text())
+    job = int(pid.read_text())
+    server = int(Path(f"/proc/{job}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(server, signal.SIGKILL)
+    assert main.wait(60) == 1
+    said = (tiny.folder / "started.log").read_text()
+    assert (
+        "retake: the job server was killed, and scripts/step.py with it; the next run starts another" in said
+    )
+    tiny.snakemake()
+    assert tiny.planned() == {}
