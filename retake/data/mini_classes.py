@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from retake.data.mini_release import TRUTH, MiniPlan
+from retake.data.mini_release import FACT, MiniPlan
 from retake.miniworld import Actor, Clip, World, draw, render
 from retake.miniworld.lexicon import ACTIONS, ACTORS, COLOURS, MARKS, OBJECTS, OPENABLE, PLACES
 
@@ -85,7 +85,7 @@ def class_truth(videos: Iterable[tuple[str, Kind]]) -> pd.DataFrame:
             for video, kind in videos
             for by in kind.by
         ],
-        columns=TRUTH.names,
+        columns=FACT,
     )
 
 

@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from retake.miniworld import Clip, World, facts
+from retake.miniworld import Clip, Fact, World, facts
 from retake.schema.manifest import Manifest, entry_of
 from retake.schema.shards import shard_names, shard_of
 
@@ -35,8 +35,11 @@ TRUTH = pa.schema(
         ("kind", pa.string()),
         ("value", pa.string()),
         ("words", pa.list_(pa.string())),
+        ("start_s", pa.float64()),  # seconds from the start of the video; null: true of it as a whole
+        ("end_s", pa.float64()),
     ]
 )
+FACT = TRUTH.names[:5]  # columns of what is true of a video as a whole
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,8 @@ def make_release(
         return [(path, None) for path in sorted(folder.rglob("*")) if path.is_file()]
 
     _placed(Path(root), "annotations", release, write).write(files_out)
-    columns = held[0].reindex(columns=TRUTH.names).to_dict("list")
-    pq.write_table(pa.table(columns, schema=TRUTH), truth_out)
+    truth = pa.Table.from_pandas(held[0].reindex(columns=TRUTH.names), schema=TRUTH, preserve_index=False)
+    pq.write_table(truth.replace_schema_metadata(None), truth_out)
     LOG.info("%s: annotations of %s in %.1f s", release, plan.splits, time.perf_counter() - started)
 
 
@@ -108,14 +111,16 @@ def render_videos(
 
 def truth_table(clips: Iterable[tuple[str, Clip]]) -> pd.DataFrame:
     """The facts of (video_id, clip) pairs, a row a fact."""
-    return pd.DataFrame(
-        [
-            (video_id, fact.fact, fact.kind, fact.value, list(fact.words))
-            for video_id, clip in clips
-            for fact in facts(clip)
-        ],
-        columns=TRUTH.names,
-    )
+    return fact_table((video_id, fact) for video_id, clip in clips for fact in facts(clip))
+
+
+def fact_table(told: Iterable[tuple[str, Fact] | tuple[str, Fact, float, float]]) -> pd.DataFrame:
+    """A row a fact: (video_id, fact), true of the video as a whole, or (video_id, fact, start_s, end_s)."""
+    rows = [
+        (video_id, fact.fact, fact.kind, fact.value, list(fact.words), *(span or (None, None)))
+        for video_id, fact, *span in told
+    ]
+    return pd.DataFrame(rows, columns=TRUTH.names)
 
 
 def _opened(

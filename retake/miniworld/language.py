@@ -1,6 +1,7 @@
 """Captions: a small grammar that says a chosen part of what is true of a clip, in one of several syntaxes."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from retake.miniworld.lexicon import (
 from retake.miniworld.scene import Clip
 from retake.miniworld.truth import facts
 
+Word = TypeVar("Word")
 COMMON = 0.7  # how often the first of several synonyms is taken
 MENTIONED = {  # how often a caption mentions a fact that the clip has
     "actor": 0.93,
@@ -69,8 +71,8 @@ def describe(clip: Clip, rng: np.random.Generator) -> tuple[str, frozenset[str]]
     subject = noun_phrase(clip, mentioned, rng)
     thing = with_article(one_of(OBJECTS[clip.object], rng)) if "object" in mentioned else ""
     place = one_of(PLACES[clip.place][0], rng) if "place" in mentioned else ""
-    text = _sentence(syntax, (subject, _said(verb, thing)), (verb, thing, place), rng)
-    return text + _tail(clip, mentioned, rng), frozenset(mentioned)
+    text = sentence(syntax, (subject, worded(verb, thing)), (verb, thing, place), rng)
+    return text + tail(clip, mentioned, rng), frozenset(mentioned)
 
 
 def _weights(action: str) -> list[float]:
@@ -79,7 +81,8 @@ def _weights(action: str) -> list[float]:
     return [0.5] + [0.5 / (count - 1)] * (count - 1)
 
 
-def one_of(words: Sequence[str], rng: np.random.Generator) -> str:
+def one_of(words: Sequence[Word], rng: np.random.Generator) -> Word:
+    """One of several ways to say something; the first is the common one."""
     if len(words) == 1 or rng.random() < COMMON:
         return words[0]
     return words[int(rng.integers(1, len(words)))]
@@ -110,16 +113,17 @@ def noun_phrase(clip: Clip, mentioned: set[str], rng: np.random.Generator) -> st
     return (article + phrase if article else with_article(phrase)) + after
 
 
-def _said(verb: Verb, thing: str) -> tuple[str, str]:
+def worded(verb: Verb, thing: str) -> tuple[str, str]:
     """(present, doing) with the object in its place."""
     if not thing:
         return verb.bare, verb.bare_doing
     return verb.present.format(o=thing), verb.doing.format(o=thing)
 
 
-def _sentence(
+def sentence(
     syntax: str, said: tuple[str, tuple[str, str]], parts: tuple[Verb, str, str], rng: np.random.Generator
 ) -> str:
+    """(subject, (present, doing)) and (verb, object, place), the last two empty if not mentioned, in a syntax."""
     subject, (present, doing) = said
     verb, thing, place = parts
     at = f" {place}" if place else ""
@@ -141,7 +145,7 @@ def _sentence(
     return f"{subject} is {doing}{at}"
 
 
-def _tail(clip: Clip, mentioned: set[str], rng: np.random.Generator) -> str:
+def tail(clip: Clip, mentioned: set[str], rng: np.random.Generator) -> str:
     """What is said at the end, of the bystander, the spoken line, the late consequence or the camera."""
     if "bystander" in mentioned:
         other = with_article(one_of(ACTORS[clip.actors[1].kind], rng))

@@ -1,5 +1,7 @@
 """From a clip to its frames and boxes: paint the world, then look at it with the camera."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from retake.miniworld.places import background
@@ -11,17 +13,20 @@ CUT_AT = 0.55  # share of the clip after which the close shot begins
 ZOOM = 1.3
 
 
-def render(clip: Clip) -> np.ndarray:
-    """(T, H, W, 3) uint8 RGB."""
+def render(clip: Clip, only: Sequence[int] | None = None) -> np.ndarray:
+    """(T, H, W, 3) uint8 RGB: all frames, or those whose numbers are asked for."""
     margin = _margin(clip)
     height, width = clip.height_px, clip.width_px
     base = background(clip.place, width + 2 * margin, height, clip.phase)
-    frames = np.empty((clip.num_frames, height, width, 3), np.uint8)
-    for i, sprites in enumerate(placements(clip)):
+    asked = range(clip.num_frames) if only is None else only
+    frames = np.empty((len(asked), height, width, 3), np.uint8)
+    placed = placements(clip)
+    for row, i in enumerate(asked):
         canvas = base.copy()
-        for sprite in sprites:
+        for sprite in placed[i]:
             _paint(canvas, sprite, clip, margin)
-        frames[i] = np.minimum(_look(canvas, view(clip, i), width, height) + np.float32(0.5), np.float32(255))
+        seen = _look(canvas, view(clip, i), width, height)
+        frames[row] = np.minimum(seen + np.float32(0.5), np.float32(255))
     return frames
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from retake.data.mini_release import TRUTH, MiniPlan
+from retake.data.mini_release import FACT, MiniPlan
 from retake.miniworld import Clip, World, draw, encode, render
 from retake.miniworld.language import with_article
 
@@ -78,7 +78,7 @@ def annotate(world: World, root: Path, plan: MiniPlan) -> pd.DataFrame:
         for name in sorted({one[0] for one in film.intervals}):
             kind = DONE[name][0] if name in DONE else "one_frame"
             truth.append((film.video_id, f"class {name}", kind, name, titles[name].lower().split()))
-    return pd.DataFrame(truth, columns=TRUTH.names)
+    return pd.DataFrame(truth, columns=FACT)
 
 
 def media(world: World, root: Path, plan: MiniPlan, shard: str) -> list[tuple[Path, str]]:

@@ -78,7 +78,10 @@ def _train(folder: Path, label_of: dict[str, int]) -> Iterator[tuple[str, int]]:
 
 
 def _val(path: Path, label_of: dict[str, int]) -> Iterator[tuple[str, int]]:
+    line_of: dict[str, int] = {}
     for line, row in read_csv(path, COLUMNS):
+        if (first := line_of.setdefault(row["ImageId"], line)) != line:
+            raise ValueError(f"{path}: line {line}: {row['ImageId']} stands on line {first}, too")
         boxes = row["PredictionString"].split()
         classes = set(boxes[::5])
         if not boxes or len(boxes) % 5 or len(classes) != 1 or not classes <= set(label_of):

@@ -97,8 +97,12 @@ def _names(videos: list[str]) -> dict[str, set[str]]:
 
 
 def _video(where: str, name: str, called: dict[str, set[str]]) -> str:
-    """The one video that `name` means; a full path wins over a shortened one."""
-    wanted = unicodedata.normalize("NFC", name.strip().replace("\\", "/").removeprefix("./"))
+    """The one video that `name` means; as it is written, else with a Windows path's slashes; a full path wins
+    over a shortened one.
+    """
+    plain = unicodedata.normalize("NFC", name)
+    turned = plain.strip().replace("\\", "/").removeprefix("./")
+    wanted = plain if plain in called else turned
     meant = called.get(wanted, set())
     exact = [video for video in meant if unicodedata.normalize("NFC", video) == wanted]
     if len(exact) == 1:
