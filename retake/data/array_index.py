@@ -33,9 +33,13 @@ INDEX = pa.schema(
     ]
 )
 FAILURES = ("video_id", "path", "reason")
+CLIP = "clip "  # how the reason begins where not a video fails but one of its clips
 OPEN_ARRAYS = 16  # memory maps that one reader keeps
 AT_ONCE = 256  # index rows that are Python's numbers at one time
 NAMED = 20  # failures that an error message names
+
+
+Clip = tuple[float | None, float | None]  # start_s, end_s; None: from the video's begin, to its end
 
 
 class TooManyFailuresError(Exception):
@@ -97,8 +101,9 @@ def index_arrays(
     `shards` are shard indices, `failures` their failures.csv; arrays lie beside the shard indices, and the
     merged index, one folder up, names them by shard folder. Their sha256 stand in the parquet's metadata
     under "arrays", with those of the files `beside` each array, without which it cannot be read. `max_failures`
-    is the share of videos, in [0, 1], that may fail. `expected` is the number of videos there are. Raises
-    TooManyFailuresError, and ValueError where videos are lost, doubled, or an array is shorter than its index.
+    is the share of videos, or of clips where a video has several, in [0, 1], that may fail. `expected` is the
+    number of videos there are. Raises TooManyFailuresError, and ValueError where videos are lost, doubled, or an
+    array is shorter than its index.
     """
     tables: list[
         pa.Table
@@ -123,7 +128,7 @@ def index_arrays(
     keys = list(zip(merged["video_id"].to_pylist(), merged["start_s"].to_pylist(), strict=True))
     order = sorted(range(len(keys)), key=lambda row: (keys[row][0], keys[row][1] or 0.0))
     failed = sorted(row for path in failures for row in read_failures(Path(path)))
-    _judge(read, failed, max_failures, expected)
+    _judge(keys, failed, max_failures, expected)
     metadata = {"arrays": json.dumps(digests, sort_keys=True)}
     in_order = merged.take(_column(order, pa.int64())).combine_chunks()
     pq.write_table(in_order.replace_schema_metadata(metadata), index_out)
@@ -139,20 +144,24 @@ def _check_array(index: Path, name: str, table: pa.Table) -> None:
         raise ValueError(f"{index}: uses {used} rows of {name}, which has {len(array)}")
 
 
-def _judge(read: set[str], failed: list[tuple[str, ...]], max_failures: float, expected: int | None) -> None:
-    both = read & {row[0] for row in failed}
-    total = len(read) + len(failed)
+def _judge(
+    rows: list[tuple[str, float]], failed: list[tuple[str, ...]], max_failures: float, expected: int | None
+) -> None:
+    """`rows` are (video_id, start_s); what fails is a video, or a clip of one that has others (CLIP)."""
+    read, lost = {row[0] for row in rows}, {row[0] for row in failed}
+    both = read & {video_id for video_id, _, reason in failed if not reason.startswith(CLIP)}
+    total, clips = len(rows) + len(failed), len(rows) > len(read) or read & lost
     if both:
         raise ValueError(f"{sorted(both)[0]}: read in one shard, failed in another")
-    if expected is not None and total != expected:
+    if expected is not None and len(read | lost) != expected:
         raise ValueError(
-            f"expected {expected} videos, the shards hold {len(read)} and {len(failed)} that failed"
+            f"expected {expected} videos, the shards hold {len(read)} and {len(lost - read)} that failed"
         )
     if len(failed) > max_failures * total:
         more = "" if len(failed) <= NAMED else f"\n  and {len(failed) - NAMED} more"
         lines = "".join(f"\n  {video_id} ({path}): {reason}" for video_id, path, reason in failed[:NAMED])
         raise TooManyFailuresError(
-            f"{len(failed)} of {total} videos cannot be read, the card allows {max_failures:.2%}"
+            f"{len(failed)} of {total} {'clips' if clips else 'videos'} cannot be read, the card allows {max_failures:.2%}"
             f" (max_failures):{lines}{more}"
         )
 
@@ -199,26 +208,44 @@ class Arrays:
     def __contains__(self, video_id: object) -> bool:
         return video_id in self._segments
 
-    def segment(self, video_id: str, start_s: float | None = None) -> dict[str, Any]:
-        """The index row that holds `start_s` (left out: the first). Raises KeyError naming the index."""
+    def segment(
+        self, video_id: str, start_s: float | None = None, end_s: float | None = None
+    ) -> dict[str, Any]:
+        """The index row of exactly this clip, else the one that holds `start_s` (left out: the first).
+
+        Raises KeyError naming the index.
+        """
         try:
             segments = self._segments[video_id]
         except KeyError:
             raise KeyError(f"{self.index}: no video {video_id!r} (see failures.csv beside it)") from None
-        at = [s for s in segments if start_s is not None and (s["start_s"] or 0.0) <= start_s + 1e-6]
+        at = [s for s in segments if _same((s["start_s"], s["end_s"]), (start_s, end_s))]
+        at = at or [s for s in segments if start_s is not None and (s["start_s"] or 0.0) <= start_s + 1e-6]
         return at[-1] if at else segments[0]
+
+    def clips(self, video_id: str, start_s: float | None, end_s: float | None) -> list[Clip]:
+        """The (start_s, end_s) to ask `rows` for, to see a part of a video.
+
+        That part itself, where an index row is exactly it or holds it; else every index row that lies within it.
+        """
+        asked = (start_s, end_s)
+        have = [(s["start_s"], s["end_s"]) for s in self._segments.get(video_id, ())]
+        if any(_within(asked, one) for one in have):
+            return [asked]
+        return [one for one in have if _within(one, asked)]
 
     def times_s(self, video_id: str, start_s: float | None = None, end_s: float | None = None) -> np.ndarray:
         """(T,) times of what `rows` returns, in seconds from the first frame of the file."""
-        segment = self.segment(video_id, start_s)
+        segment = self.segment(video_id, start_s, end_s)
         return segment["times_s"][_part(segment, start_s, end_s)]
 
     def rows(self, video_id: str, start_s: float | None = None, end_s: float | None = None) -> np.ndarray:
         """The rows of a video shown in [start_s, end_s), as a read-only view (T, ...) of the array on disk.
 
-        At least one: where none falls into the window, the one that is up at start_s. Raises KeyError.
+        All rows of an index row that is exactly this part. At least one: where none falls into the window, the
+        one that is up at start_s. Raises KeyError.
         """
-        segment = self.segment(video_id, start_s)
+        segment = self.segment(video_id, start_s, end_s)
         part = _part(segment, start_s, end_s)
         first, last = segment["row"] + part.start, segment["row"] + part.stop
         return self._array(segment["array"])[first:last]
@@ -233,8 +260,21 @@ class Arrays:
         return array
 
 
+def _same(one: Clip, other: Clip) -> bool:
+    return _within(one, other) and _within(other, one)
+
+
+def _within(part: Clip, whole: Clip) -> bool:
+    """Whether the clip `part` lies in `whole`, to a microsecond."""
+    (begin, end), (first, last) = part, whole
+    ends = last is None or (end is not None and end <= last + 1e-6)
+    return (begin or 0.0) >= (first or 0.0) - 1e-6 and ends
+
+
 def _part(segment: dict[str, Any], start_s: float | None, end_s: float | None) -> slice:
     if start_s is None and end_s is None:
+        return slice(0, segment["num_rows"])
+    if _same((segment["start_s"], segment["end_s"]), (start_s, end_s)):
         return slice(0, segment["num_rows"])
     return slice(*window(segment["times_s"], start_s, end_s))
 

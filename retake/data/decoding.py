@@ -23,6 +23,7 @@ PLAYLISTS = {"concat", "hls", "dash", "tty", "sdp", "rtsp"}  # formats that poin
 INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2"}
 NEW_HEADERS = ("new_extradata", "param_change")  # what a packet carries where the stream changes
 SEEKABLE = {"h264", "hevc", "vp9", "av1", "libdav1d"}  # decoding may start at a key frame, to the bit
+CHECKED = {"ffv1"}  # pictures carry checksums; of one that is wrong FFmpeg speaks in its log alone
 NOMINAL_FPS = 25.0  # FFmpeg's rate for streams that state none
 
 
@@ -61,6 +62,7 @@ class Source:
     num_packets: int = 0
     num_fed: int = 0
     damaged: int = 0  # packets that do not decode, frames that decode with errors
+    checked: bool = False  # its pictures carry checksums
 
     def demux(self) -> Iterator[Any]:
         """Packets of the stream in file order."""
@@ -94,12 +96,29 @@ class Source:
         """Frames that come out when `packet` goes in (None: what the decoder still holds)."""
         self.num_fed += packet is not None
         try:
-            frames = self.stream.codec_context.decode(packet)
+            frames, sound = self._decoded(packet)
         except (av.FFmpegError, OSError):
+            frames, sound = [], False
+        if not sound:
             self.damaged += 1
             return []
         self.damaged += sum(frame.is_corrupt for frame in frames)
         return frames
+
+
+    def _decoded(self, packet: Any | None) -> tuple[list[Any], bool]:
+        """(frames, whether their checksums are right); a frame without any is taken to be."""
+        codec = self.stream.codec_context
+        if not self.checked:
+            return codec.decode(packet), True
+        level = av.logging.get_level()
+        av.logging.set_level(av.logging.ERROR)
+        try:
+            with av.logging.Capture() as said:
+                frames = codec.decode(packet)
+        finally:
+            av.logging.set_level(level)
+        return frames, not any("mismatch" in message for _, _, message in said)
 
 
 class Bytes(Source):
@@ -160,7 +179,8 @@ def open_video(path: Path, limits: Limits) -> Iterator[Source]:
         if codec.width * codec.height > limits.frame_pixels:
             raise VideoError(path, f"{codec.width}x{codec.height} is over {limits.frame_pixels} pixels")
         _bound(codec, limits)
-        yield Source(path, container, stream, limits, time.monotonic() + limits.seconds)
+        until = time.monotonic() + limits.seconds
+        yield Source(path, container, stream, limits, until, checked=codec.name in CHECKED)
 
 
 def _bound(codec: Any, limits: Limits) -> None:
@@ -305,11 +325,17 @@ def count(path: Path, scanned: Timeline, limits: Limits) -> Timeline:
     return replace(scanned, pts=pts, exact=False, keys=())
 
 
-def decoded(source: Source, feed: set[int] | None) -> Iterator[Any]:
-    """Frames in order of showing: of all packets, or of those stamped as in `feed`, each run by itself."""
+def decoded(source: Source, feed: set[int] | None, wanted: set[int] | None = None) -> Iterator[Any]:
+    """Frames in order of showing: of all packets, or of those stamped as in `feed`, each run by itself.
+
+    wanted  stamps: of the other pictures, those that no picture points into are not decoded (None: all are)
+    """
     running, left = False, len(feed or ())
+    codec = source.stream.codec_context
     for packet in source.packets():
         if feed is None or packet.pts in feed:
+            if wanted is not None:  # one thread: it holds from this packet on
+                codec.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
             yield from source.decode(packet)
             running, left = True, left - 1
         elif running:

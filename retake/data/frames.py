@@ -4,7 +4,7 @@ The array grows on disk video by video, so that memory is that of one video what
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from retake.data.array_index import table_of, write_failures
+from retake.data.chunks import Clip, clips_of, frames_in, joined, named, segments_of
 from retake.data.video import Frames, VideoError, read_frames
 from retake.data.views import frame_size, indices, placement
 from retake.schema.manifest import Manifest
@@ -72,31 +73,105 @@ def extract_frames(
     array_out: Path,
     index_out: Path,
     failures_out: Path,
+    segments: Path | None = None,
     root_override: Path | None = None,
 ) -> None:
     """Write the frames of a manifest's videos, in the order of their ids.
 
-    `view` is a recipe's entry: kind (frames), count, sampling, resize, crop. Writes (rows, H, W, 3) uint8
-    RGB, one index row a video, and a row of failures.csv for each video that gives no frames.
-    `root_override` is a folder to read from in place of the manifest's root. Raises ValueError on a view
-    that cannot make one array.
+    `view` is a recipe's entry: kind (frames), count, sampling, resize, crop, chunk_s, segments_of. Writes (rows,
+    H, W, 3) uint8 RGB, one index row a video or clip, and a row of failures.csv for each that gives no frames.
+    `segments` is the annotation table of the data set that the view names. `root_override` is a folder to read
+    from in place of the manifest's root. Raises ValueError on a view that cannot make one array.
     """
     if view.get("kind") != "frames":
         raise ValueError(f"view: extract_frames makes views of kind frames, not {view.get('kind')!r}")
-    array = GrowingArray(array_out, (*frame_size(view), 3), np.uint8)
+    if (view.get("segments_of") is None) != (segments is None):
+        raise ValueError("segments: expected a table exactly where the view has segments_of")
+    array, videos = (
+        GrowingArray(array_out, (*frame_size(view), 3), np.uint8),
+        videos_of(manifest, root_override),
+    )
+    if view.get("chunk_s") is None and segments is None:
 
-    def made(video_id: str, path: Path) -> dict[str, Any]:
-        frames = frames_of(view, path)
-        first = array.append(frames.rgb)
-        return row_of(video_id, ARRAY, (first, len(frames.rgb)), frames.times_s, frames.probe)
+        def made(video_id: str, path: Path) -> dict[str, Any]:
+            frames = frames_of(view, path)
+            first = array.append(frames.rgb)
+            return row_of(video_id, ARRAY, (first, len(frames.rgb)), frames.times_s, frames.probe)
 
-    rows, failures = video_by_video(videos_of(manifest, root_override), made)
+        rows, failures = video_by_video(videos, made)
+    else:
+        rows, failures = _clip_by_clip(
+            view, videos, array, None if segments is None else segments_of(segments)
+        )
     array.close()
     pq.write_table(table_of(rows), index_out)
     write_failures(failures, failures_out)
 
 
 Video = tuple[str, str, Path]  # video_id, the path that a failure names, the file
+Rows = list[dict[str, Any]]
+Failures = list[tuple[str, ...]]
+
+
+def _clip_by_clip(
+    view: Mapping[str, Any], videos: Sequence[Video], array: GrowingArray, segments: Mapping | None
+) -> tuple[Rows, Failures]:
+    """(index rows, failures) of clips: each file is read once, whatever its clips; of `segments`, or chunks.
+
+    A video of which the table has no segment is not read.
+    """
+    held: Rows = []
+    lost: Failures = []
+
+    def made(video_id: str, path: Path) -> dict[str, Any]:
+        for clip, frames in clips_in(view, segments, video_id, path):
+            if frames is None:
+                lost.append((video_id, path_of[video_id], f"{named(clip)} holds no frame"))
+                continue
+            first = array.append(frames.rgb)
+            row = row_of(video_id, ARRAY, (first, len(frames.rgb)), frames.times_s, frames.probe)
+            held.append(row | {"start_s": clip[0], "end_s": clip[1]})
+        return {}
+
+    if segments is not None:
+        videos = [video for video in videos if video[0] in segments]
+    path_of = {video_id: path for video_id, path, _ in videos}
+    _, failures = video_by_video(videos, made)
+    return held, failures + lost
+
+
+def clips_in(
+    view: Mapping[str, Any], segments: Mapping | None, video_id: str, path: Path
+) -> list[tuple[Clip, Frames | None]]:
+    """The clips that a view cuts out of a video and the frames of each, None where a clip holds none.
+
+    The file is read once. Raises VideoError, also where the video is shorter than one chunk.
+    """
+    clips: list[Clip] = []
+    picked: list[np.ndarray] = []
+
+    def choose(times_s: np.ndarray) -> np.ndarray:
+        clips[:] = clips_of(view, segments, video_id, length_s(times_s))
+        if not clips:
+            raise VideoError(path, f"shorter than one chunk of {view['chunk_s']:g} s")
+        spans = [frames_in(times_s, clip) for clip in clips]
+        sampling = view.get("sampling", "segment_starts")
+        picked[:] = [first + indices(view.get("count"), last - first, sampling) for first, last in spans]
+        return joined(picked) if any(map(len, picked)) else np.zeros(1, dtype=np.int64)
+
+    frames = read_frames(path, choose, place=partial(placement, view))
+    union = joined(picked)
+    places = [np.searchsorted(union, numbers) for numbers in picked]
+    return [
+        (clip, Frames(frames.rgb[at], frames.times_s[at], frames.probe) if len(at) else None)
+        for clip, at in zip(clips, places, strict=True)
+    ]
+
+
+def length_s(times_s: np.ndarray) -> float:
+    """How long frames shown at rising `times_s` last, as the index says it of a video."""
+    num_frames = len(times_s)
+    return num_frames * float(times_s[-1]) / (num_frames - 1) if num_frames > 1 else 0.0
 
 
 def videos_of(manifest: Path, root_override: Path | None = None) -> list[Video]:
@@ -109,10 +184,10 @@ def videos_of(manifest: Path, root_override: Path | None = None) -> list[Video]:
 
 def video_by_video(
     videos: Iterable[Video], made: Callable[[str, Path], dict[str, Any]]
-) -> tuple[list[dict[str, Any]], list[tuple[str, ...]]]:
+) -> tuple[Rows, Failures]:
     """(index rows, failures): what `made(video_id, file)` returns, or the reason of the VideoError it raises."""
-    rows: list[dict[str, Any]] = []
-    failures: list[tuple[str, ...]] = []
+    rows: Rows = []
+    failures: Failures = []
     for video_id, path, file in tqdm(videos, desc="videos", unit="video", file=sys.stderr, mininterval=1.0):
         try:
             rows.append(made(video_id, file))

@@ -7,6 +7,7 @@ seen.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ COLUMNS = [
     "item_id", "ref_id", "video_id", "start_s", "end_s", "text_in", "text_out", "options", "labels", "value",
     "weight",
 ]  # fmt: skip
-KINDS = ("frames", "features", "stream", "motion", "flow")
+KINDS = ("frames", "features", "stream", "motion", "flow", "text")
 ROWS = ("all", "one_per_item", "by_item")
 
 
@@ -38,9 +39,10 @@ def read_rows(annotations: Path | str, split: str) -> list[dict[str, Any]]:
 class Source:
     """Rows of one split whose videos are there, and the arrays of those videos.
 
-    kind    frames: uint8 (T, H, W, 3) a video; features: float32 (T, C); stream, motion, flow: what data/coded
-            reads
+    kind    frames: uint8 (T, H, W, 3) a video; features: (T, C), or (T, S, C) of S places; stream, motion, flow:
+            what data/coded reads; text: rows are seen without their videos
     sample  which frames, and which part of them, an example has (data/sampled); None: all, whole
+    A row whose part of its video is no clip of the index, but holds several, is a row of each.
     """
 
     def __init__(self, spec: dict[str, Any], *, num_classes: int | None = None):
@@ -50,15 +52,33 @@ class Source:
         self.arrays, self.sampler = self._open()
         self.asked: Asked | None = None  # set where each item is answered by several parts
         rows = read_rows(spec["annotations"], spec["split"])
-        self.rows = [row for row in rows if row["video_id"] in self.arrays]
-        self.left_out = len(rows) - len(self.rows)
+        parts = [self._parts(row) for row in rows]
+        self.rows = [part for seen in parts for part in seen]
+        self.left_out = parts.count([])
         if not self.rows:
             raise ValueError(f"{spec['index']}: none of the videos of split {spec['split']!r} is in it")
         if self.sampler is not None and spec["sample"]["labels"] == "frame":
             self.rows = by_item(self.rows)
 
+    def _parts(self, row: dict[str, Any]) -> list[dict[str, Any]]:
+        """The row as it can be seen: itself, or one for each clip in its part of the video; none: its video is not
+        there.
+        """
+        if self.arrays is None:
+            return [row]
+        if row["video_id"] not in self.arrays:
+            return []
+        if self.sampler is not None:
+            return [row]
+        clips = self.arrays.clips(row["video_id"], row["start_s"], row["end_s"])
+        return [row | {"start_s": start_s, "end_s": end_s} for start_s, end_s in clips]
+
     def _open(self) -> tuple[Any, Sampler | None]:
         """(arrays by video, what cuts examples out of them)."""
+        if self.kind == "text":
+            return None, None
+        if self.spec.get("index") is None:
+            raise ValueError(f"data: kind {self.kind} needs an index")
         index, sample = Path(self.spec["index"]), self.spec.get("sample")
         if self.kind in ("frames", "features"):
             arrays = Arrays(index)
@@ -111,6 +131,9 @@ class Source:
         key  of the draws of a source with `sample`: those of row n are of the generator (*key, n); None: no draws
         """
         numbers = list(numbers)
+        if self.kind == "text":
+            rows = [self.rows[i] for i in numbers]
+            return _told(rows, np.ones((len(rows), 1), dtype=bool)) | _targets(rows, self.num_classes)
         if self.sampler is None:
             return batch_of([self.rows[i] for i in numbers], self.arrays, self, shape, rng)
         if shape is not None and (shape.frames is not None or shape.size_px is not None):
@@ -140,8 +163,9 @@ def batch_of(
 ) -> dict[str, Any]:
     """What a model is given. `source` says kind and num_classes; `shape` is a BatchShape or None.
 
-    frames (B, C, T, H, W) uint8 (`to_device` makes them float in [0, 1]) or features (B, T, C); keep (B, T);
-    same_as (B,): the first row of the batch that shows the same; item_id, text_in, text_out: lists; labels
+    frames (B, C, T, H, W) uint8 (`to_device` makes them float in [0, 1]) or features (B, T, C) or (B, T, S, C), as
+    they are stored (`to_device` makes them float32); keep (B, T); same_as (B,): the first row of the batch that
+    shows the same; item_id, text_in, text_out: lists; labels
     (B, K), or (B, T, K) where frames have labels of their own, and value (B,), where the table has them.
     Shorter videos are padded with zeros.
     """
@@ -168,8 +192,12 @@ def _stacked(clips: list[np.ndarray], rows: list[dict[str, Any]], kind: str) -> 
         stacked[number, : len(clip)] = clip
         keep[number, : len(clip)] = True
     media = torch.from_numpy(stacked)
+    return {kind: media.permute(0, 4, 1, 2, 3) if kind == "frames" else media} | _told(rows, keep)
+
+
+def _told(rows: list[dict[str, Any]], keep: np.ndarray) -> dict[str, Any]:
+    """What a batch has beside its media."""
     return {
-        kind: media.permute(0, 4, 1, 2, 3) if kind == "frames" else media,
         "keep": torch.from_numpy(keep),
         "same_as": torch.arange(len(rows)),
         "item_id": [row["item_id"] for row in rows],
@@ -238,12 +266,14 @@ def _scaled_and_cropped(clip: np.ndarray, shape: Any, rng: np.random.Generator |
 
 
 def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """The batch's tensors on `device`; frames become float32 in [0, 1] there."""
+    """The batch's tensors on `device`; frames become float32 in [0, 1] there, features float32."""
     moved = {
         k: v.to(device, non_blocking=True) if isinstance(v, torch.Tensor) else v for k, v in batch.items()
     }
     if "frames" in moved and moved["frames"].dtype == torch.uint8:
         moved["frames"] = moved["frames"].float() / 255
+    if "features" in moved:
+        moved["features"] = moved["features"].float()
     return moved
 
 
@@ -252,17 +282,21 @@ def epoch_groups(
 ) -> Iterator[tuple[Any, list[tuple[int, int]]]]:
     """(shape, [(source, row), ...]) of every optimiser step of an epoch; the last step may be smaller.
 
-    Which source comes when is drawn in proportion to what each has to give.
+    Which source comes when is drawn in proportion to what each has to give; a shape with parts says it itself.
     """
     rng = np.random.default_rng([seed % 2**63, epoch])
-    queues = [iter(source.order(rng)) for source in sources]
-    if len(sources) == 1:
-        turns: Iterator[int] | None = None
-    else:
-        orders = [list(queue) for queue in queues]
-        turns = iter(rng.permutation(np.repeat(np.arange(len(sources)), [len(o) for o in orders])).tolist())
-        queues = [iter(order) for order in orders]
+    queues, turns = None, None
+    begun: dict[int, Iterator[int]] = {}
     for shape in shapes:
+        if shape.parts is not None:
+            for part in shape.parts:
+                begun.setdefault(
+                    part.source, cycled(sources[part.source], [seed % 2**63, epoch, part.source])
+                )
+            yield shape, [(p.source, next(begun[p.source])) for p in shape.parts for _ in range(p.items)]
+            continue
+        if queues is None:
+            queues, turns = _queues(sources, rng)
         group = []
         while len(group) < shape.items:
             of = shape.source if shape.source is not None else (0 if turns is None else next(turns, None))
@@ -276,10 +310,49 @@ def epoch_groups(
         yield shape, group
 
 
+def _queues(
+    sources: list[Source], rng: np.random.Generator
+) -> tuple[list[Iterator[int]], Iterator[int] | None]:
+    """(rows of each source in their order, which source comes next; None: there is one only)."""
+    if len(sources) == 1:
+        return [iter(sources[0].order(rng))], None
+    orders = [source.order(rng) for source in sources]
+    turns = rng.permutation(np.repeat(np.arange(len(sources)), [len(o) for o in orders])).tolist()
+    return [iter(order) for order in orders], iter(turns)
+
+
+def cycled(source: Any, key: Sequence[int]) -> Iterator[int]:
+    """Rows of a source without end: its order, then a fresh one; turn n is of the generator (*key, n).
+
+    Raises ValueError on a source that has no row to give.
+    """
+    for turn in count():
+        order = source.order(np.random.default_rng([*key, turn]))
+        if not order:
+            raise ValueError(f"data[{key[-1]}]: share: the source gives no row")
+        yield from order
+
+
 def mini_batches(
-    group: list[tuple[int, int]], at_once: int, *, rank: int = 0, num_processes: int = 1
+    group: list[tuple[int, int]],
+    at_once: int,
+    *,
+    rank: int = 0,
+    num_processes: int = 1,
+    parts: Sequence[Any] | None = None,
 ) -> list[tuple[int, list[int]]]:
-    """A group's part for one process as (source, rows): one source each, at most `at_once` rows."""
+    """A group's part for one process as (source, rows): one source each, at most `at_once` rows.
+
+    parts  of a BatchShape: whole parts are dealt out in turn, and no mini-batch has rows of two
+    """
+    if parts is not None:
+        ends = np.cumsum([part.items for part in parts]).tolist()
+        return [
+            (part.source, [row for _, row in group[begin : min(begin + size, end)]])
+            for part, end in list(zip(parts, ends, strict=True))[rank::num_processes]
+            for size in [part.at_once or at_once]
+            for begin in range(end - part.items, end, size)
+        ]
     mine = sorted(group, key=lambda pair: pair[0])[
         rank::num_processes
     ]  # stable: the order within a source stays

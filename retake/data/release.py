@@ -130,7 +130,8 @@ def refresh(*, release: str, results: Path, num_shards: int | None = None) -> li
     """
     results = Path(results)
     folder = results / "releases" / release
-    manifests = {path: Manifest.read(path) for path in sorted(folder.glob("*.json"))}
+    # what a killed job left half made lies in a folder of a like name
+    manifests = {path: Manifest.read(path) for path in sorted(folder.glob("*.json")) if path.is_file()}
     roots = {manifest.root for manifest in manifests.values()}
     if not roots:
         return []

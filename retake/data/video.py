@@ -224,15 +224,19 @@ def _read_plain(
 
 
 def _read(path: Path, timeline: Timeline, choice: _Choice, place: Place, limits: Limits) -> Frames | None:
-    """The chosen frames by PyAV and this timeline; None where decoding does not agree with it."""
+    """The chosen frames by PyAV and this timeline; None where decoding does not agree with it.
+
+    Where frames between are jumped over, pictures that none of the chosen needs are not decoded.
+    """
     times, first, last, chosen = choice
     feed, jumps = _packets_for(timeline, (first, last), chosen, limits.straight)
     rows: dict[int | None, list[int]] = {}
     for row, n in enumerate(chosen):
         rows.setdefault(timeline.pts[n] if timeline.exact else n, []).append(row)
     canvas, seen, found = _Canvas(path, len(chosen), place, limits), [], set()
+    wanted = {pts for pts in rows if pts is not None} if jumps else None
     with open_video(path, limits) as source:
-        for n, frame in enumerate(decoded(source, feed)):
+        for n, frame in enumerate(decoded(source, feed, wanted)):
             key = frame.pts if timeline.exact else n
             seen.append(key)
             if key in rows and key not in found:
@@ -278,18 +282,22 @@ def read_frames(
     end_s: float | None = None,
     place: Place = whole,
     limits: Limits = LIMITS,
+    seek: bool = False,
 ) -> Frames:
     """The frames that `choose` picks of those shown in [start_s, end_s), placed as `place` says.
 
     `choose` gets the times (N,) of the frames there are (N >= 1) and returns ascending indices (T,); an index
     may repeat. A window without a frame has the one that is up at start_s, so that an image is a video with
     start_s = end_s = 0.
+    seek  by PyAV, each chosen frame from the key frame before it on, however short the file, and of what lies
+          between only the pictures that it needs: for a few frames of many. Damage elsewhere is not seen
     Raises VideoError where the file has no frames to give, is over `limits`, or is damaged beyond them.
     """
-    timeline = scan(Path(path), limits, decord_frames.may_read)
+    limits = replace(limits, straight=0) if seek else limits
+    timeline = scan(Path(path), limits, *([] if seek else [decord_frames.may_read]))
     if timeline.exact:
         choice = _choice(timeline, choose, (start_s, end_s))
-        for read in (_read_plain, _read):
+        for read in (_read,) if seek else (_read_plain, _read):
             frames = read(path, timeline, choice, place, limits)
             if frames is not None:
                 return frames

@@ -5,10 +5,11 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from retake.schema.recipe import Pretrain
+from retake.schema.pretrain import Pretrain
 from retake.schema.strict import SettingError, Strict, checked_as, read_yaml
 
 Scale = Literal["mini", "paper"]
+TOKENIZERS = {"bpe": ("vocab.json", "merges.txt"), "wordpiece": ("vocab.txt",)}  # the files of each kind
 
 
 class File(Strict):
@@ -92,14 +93,16 @@ class Card(Strict):
 
 class HubFile(Strict):
     name: str
+    # the file that is made of it: pickled tensors are read once, by a reader that runs no code, and rewritten
+    becomes: Literal["model.safetensors"] | None = None
     size: NonNegativeInt | None = None
     sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
 
 
 class Hub(Strict):
-    """Where published weights lie: a repository of the model hub."""
+    """Where published weights lie: a repository of the model hub; without one, in a folder that the user names."""
 
-    repo: str
+    repo: str | None = None
     revision: str = "main"
     files: list[HubFile] = Field(min_length=1)
 
@@ -129,11 +132,22 @@ class WeightsCard(Strict):
     licence: str
     notes: str | list[str] = []
     layout: str  # whose key names model.safetensors has
+    tokenizer: list[str] = []  # files beside model.safetensors: [vocab.json, merges.txt] or [vocab.txt]
     access: Literal["open", "form", "dead"] = "open"
     checked_on: str | None = None
     source: Hub
     paper: WeightsAtPaper
     mini: WeightsAtMini
+
+    @model_validator(mode="after")
+    def can_be_brought(self) -> "WeightsCard":
+        if self.tokenizer and self.tokenizer not in (known := [list(one) for one in TOKENIZERS.values()]):
+            raise ValueError(f"tokenizer: expected {' or '.join(map(str, known))}, not {self.tokenizer}")
+        if absent := set(self.tokenizer) - {file.name for file in self.source.files}:
+            raise ValueError(f"tokenizer: {min(absent)} is not among source.files")
+        if self.access == "open" and self.source.repo is None:
+            raise ValueError("source.repo: missing; access is open, so it must say where from")
+        return self
 
 
 def read_card(path: str | Path) -> Card:

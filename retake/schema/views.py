@@ -16,19 +16,28 @@ Side = Annotated[int, Field(ge=2, le=8190)]  # pixels; what MPEG-4 part 2 can sa
 
 
 class FramesView(Strict):
-    """RGB frames of a video, resized and cropped, as uint8."""
+    """RGB frames of a video, or of clips inside it, resized and cropped, as uint8."""
 
     kind: Literal["frames"]
-    count: PositiveInt | None = None  # frames a video; None keeps all
+    count: PositiveInt | None = None  # frames a video or clip; None keeps all
     sampling: Literal["segment_starts", "segment_centres", "uniform", "all"] = "segment_starts"
     resize: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None  # short side, or height and width
     crop: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None  # centre crop
+    chunk_s: PositiveFloat | None = None  # each video is cut into whole chunks of so many seconds
+    segments_of: str | None = None  # a data set of the same release: each (start, end) in its table is a clip
 
     @model_validator(mode="after")
     def countable(self) -> "FramesView":
         if (self.count is None) != (self.sampling == "all"):
             raise ValueError("count is left out exactly when sampling is 'all'")
+        if self.chunk_s is not None and self.segments_of is not None:
+            raise ValueError("expected at most one of chunk_s and segments_of")
         return self
+
+    @property
+    def cuts(self) -> bool:
+        """Whether its arrays are of clips, of which a video may have several."""
+        return self.chunk_s is not None or self.segments_of is not None
 
 
 class StreamView(Strict):

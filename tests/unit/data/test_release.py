@@ -214,6 +214,13 @@ def test_manifests_of_another_number_of_shards_are_an_error(toy):
         refresh(release="toy", results=Path("results/mini"), num_shards=2)
 
 
+def test_a_manifest_that_a_killed_job_left_half_made_is_not_read(toy):
+    part = Path("results/mini/releases/toy/.part-shard001.json")
+    part.mkdir()
+    (part / "shard001.json").write_text("{")
+    assert now() == []
+
+
 def test_a_release_without_manifests_or_without_its_folder_is_left_alone(toy):
     assert refresh(release="other", results=Path("results/mini")) == []
     ROOT.rename("elsewhere")

@@ -1,16 +1,21 @@
 """Published weights, from a hub on loopback or from a folder."""
 
 import hashlib
+import io
 import json
+import os
 import struct
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 
 from retake.data import weights
 from retake.data.weights import WeightsError, fetch_weights
 from retake.schema.card import read_weights_card
+from retake.schema.strict import SettingError
 from tests.fixtures.loopback import serve
 
 REAL = weights.CARDS / "imagenet_irv2" / "card.yaml"
@@ -155,6 +160,112 @@ def test_a_card_that_asks_for_the_wrong_files_is_refused(card, hub, files, said)
     with pytest.raises(WeightsError, match=said):
         bring()
     assert hub.requests == []
+
+
+class RunsCode:
+    """What unpickles by calling a function: here it would leave a file."""
+
+    def __reduce__(self):
+        return os.system, ("touch ran",)
+
+
+@pytest.fixture
+def pickled(card, hub):
+    """Serves pytorch_model.bin in the place of model.safetensors; returns what puts an object there."""
+    card({"name": "config.json"}, {"name": "pytorch_model.bin", "becomes": "model.safetensors"})
+
+    def put(held: object, **how: object) -> None:
+        body = io.BytesIO()
+        torch.save(held, body, **how)
+        hub.add("/maker/toy/resolve/abc/pytorch_model.bin", body.getvalue())
+
+    return put
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_pickled_tensors_are_written_anew_and_the_pickle_is_gone(pickled, zipped):
+    held = {"a": torch.arange(6, dtype=torch.float16).view(2, 3), "b": torch.tensor([1.5])}
+    pickled(held, _use_new_zipfile_serialization=zipped)
+    assert bring() == [".part-config.json", ".part-model.safetensors"]
+    found = load_file("out/.part-model.safetensors")
+    assert {k: (v.dtype, v.tolist()) for k, v in found.items()} == {
+        k: (v.dtype, v.tolist()) for k, v in held.items()
+    }
+
+
+def test_a_pickle_that_would_run_code_is_refused_with_its_name(pickled, tmp_path):
+    pickled({"a": torch.zeros(2), "b": RunsCode()})
+    with pytest.raises(
+        WeightsError, match=r"pytorch_model\.bin: asks for posix\.system: it would run code; refused"
+    ):
+        bring()
+    assert not (tmp_path / "ran").exists()
+    assert sorted(path.name for path in Path("out").iterdir()) == [".part-config.json"]
+    body = io.BytesIO()
+    torch.save(RunsCode(), body)
+    body.seek(0)
+    torch.load(body, weights_only=False)
+    assert (tmp_path / "ran").exists(), "the pickle was harmless, and this test says nothing"
+
+
+def test_a_folder_with_the_pickle_is_read_and_left_as_it_is(pickled):
+    Path("mine").mkdir()
+    Path("mine/config.json").write_bytes(CONFIG)
+    torch.save({"a": torch.ones(2)}, "mine/pytorch_model.bin")
+    before = Path("mine/pytorch_model.bin").read_bytes()
+    assert bring("mine") == [".part-config.json", ".part-model.safetensors"]
+    assert load_file("out/.part-model.safetensors")["a"].tolist() == [1.0, 1.0]
+    assert Path("mine/pytorch_model.bin").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        ([1, 2], "holds no tensors by name"),
+        ({"a": 1}, "holds no tensors by name"),
+        ({}, "holds no tensors by name"),
+    ],
+)
+def test_a_pickle_of_something_else_is_refused(pickled, held, said):
+    pickled(held)
+    with pytest.raises(WeightsError, match=said):
+        bring()
+
+
+def test_a_pickle_cut_short_is_refused(pickled, hub):
+    pickled({"a": torch.zeros(2000)})
+    path = "/maker/toy/resolve/abc/pytorch_model.bin"
+    hub.add(path, b"PK\x03\x04 no archive")
+    with pytest.raises(WeightsError, match=r"pytorch_model\.bin: (cannot be read as|is no) pickle"):
+        bring()
+
+
+def test_a_tokenizers_files_go_where_the_rule_wants_them(card, hub):
+    card({"name": "config.json"}, {"name": "model.safetensors"}, {"name": "vocab.txt"})
+    hub.add("/maker/toy/resolve/abc/vocab.txt", b"a\nb\n")
+    fetch_weights(
+        weights="toy", folder=None, weights_out=Path("out/m"), config_out=Path("out/c"),
+        beside_out={"vocab": Path("there/vocab.txt"), "weights": Path("out/m")}, pause_s=0.0,
+    )  # fmt: skip
+    assert Path("there/vocab.txt").read_bytes() == b"a\nb\n"
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            {"tokenizer": ["vocab.json"]},
+            r"tokenizer: expected \['vocab.json', 'merges.txt'\] or \['vocab.txt'\], not",
+        ),
+        ({"tokenizer": ["vocab.txt"]}, r"tokenizer: vocab\.txt is not among source\.files"),
+        ({"source": {"files": [{"name": "a.bin"}]}}, r"source\.repo: missing; access is open"),
+    ],
+)
+def test_a_card_says_what_a_tokenizer_is_and_where_from(values, said, tmp_path):
+    path = tmp_path / "card.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(REAL.read_text()) | values))
+    with pytest.raises(SettingError, match=said):
+        read_weights_card(path)
 
 
 def test_the_card_of_the_published_network_pins_one_revision():
