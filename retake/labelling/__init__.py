@@ -1,0 +1,1 @@
+"""Captions that nobody wrote: a frozen captioner looks at the centre frame of every chunk of a video."""
