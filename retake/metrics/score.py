@@ -175,8 +175,15 @@ def _answers(predictions: Path, annotations: Path, split: str, truth: Path | Non
     if strange := [item for item, rows in references.items() if not rows]:
         where = f"split {split!r} of {annotations}"
         raise ValueError(f"{predictions}: {len(strange)} items are not in {where}, first {strange[0]!r}")
-    facts = None if truth is None else _rows(truth, ["video_id", "fact", "kind", "words"])
-    return Answers(items, table, references, facts)
+    return Answers(items, table, references, None if truth is None else _whole(truth))
+
+
+def _whole(truth: Path) -> list[dict]:
+    """What is true of videos as a whole; what is true of a part of one scores no answer."""
+    columns = ["video_id", "fact", "kind", "words"]
+    timed = [name for name in ("start_s", "end_s") if name in pq.read_schema(truth).names]
+    rows = _rows(truth, [*columns, *timed])
+    return [row for row in rows if all(row[name] is None for name in timed)]
 
 
 def _finite(values: dict[str, float]) -> dict[str, float]:

@@ -8,6 +8,15 @@ from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
+class Part:
+    """What one worker sees of an optimiser step: examples of one source."""
+
+    source: int
+    items: int
+    at_once: int | None = None  # examples of one mini-batch; None: as the shape says
+
+
+@dataclass(frozen=True)
 class BatchShape:
     """The examples of one optimiser step and how they are seen; None leaves a thing as it lies on the
     disk.
@@ -22,6 +31,13 @@ class BatchShape:
     short_side_px: tuple[int, int] | None = None  # short side before the crop, drawn from this range
     bn_splits: int = 1  # parts of a mini-batch that are normalised apart
     lr_scale: float = 1.0
+    parts: tuple[Part, ...] | None = (
+        None  # the step's examples worker by worker, `items` in all; None: as they come
+    )
+
+    def __post_init__(self) -> None:
+        if self.parts is not None and sum(part.items for part in self.parts) != self.items:
+            raise ValueError(f"a step of {self.items} examples cannot have parts of {self.parts}")
 
 
 class BatchPlan(Protocol):
@@ -45,13 +61,15 @@ class Constant:
         return self.batches
 
 
-def plan_of(options: dict[str, Any], batch: dict[str, int], num_examples: int) -> BatchPlan:
-    """The plan a stage names: `constant`, or a module with `make(options, batch, num_examples)`.
+def plan_of(
+    options: dict[str, Any], batch: dict[str, int], examples: tuple[int, ...], seed: int
+) -> BatchPlan:
+    """The plan a stage names: `constant`, or a module with `make(options, batch, examples, seed)`.
 
-    num_examples: the examples of one epoch, shares counted.
+    examples: those of one epoch of each source, shares counted; seed: the run's, for a plan that draws.
     """
     name, rest = options["name"], {k: v for k, v in options.items() if k != "name"}
     if name == "constant":
         shape = BatchShape(items=batch["effective"], at_once=batch["at_once"], **rest)
-        return Constant(shape, ceil(num_examples / batch["effective"]))
-    return import_module(name).make(rest, batch, num_examples)
+        return Constant(shape, ceil(sum(examples) / batch["effective"]))
+    return import_module(name).make(rest, batch, examples, seed)

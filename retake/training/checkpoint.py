@@ -72,12 +72,15 @@ def state_of(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
 def save(
     path: Path, model: nn.Module, *, sizes: dict[str, Any], prepared: dict[str, Any], recipe_sha256: str
 ) -> None:
-    tensors, aliases = state_of(model)
-    write_tensors(
-        path,
-        tensors,
-        {"sizes": sizes, "prepared": prepared, "recipe_sha256": recipe_sha256, "aliases": aliases},
-    )
+    header = {"sizes": sizes, "prepared": prepared, "recipe_sha256": recipe_sha256}
+    save_tensors(path, *state_of(model), header)
+
+
+def save_tensors(
+    path: Path, tensors: dict[str, Tensor], aliases: dict[str, str], header: dict[str, Any]
+) -> None:
+    """A checkpoint of a model whose tensors were gathered; see `state_of`."""
+    write_tensors(path, tensors, {**header, "aliases": aliases})
 
 
 def load(model_module: str, path: Path) -> nn.Module:

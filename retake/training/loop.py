@@ -5,7 +5,7 @@ A model gives `losses(batch)`: sums over the batch's examples, `total` the one t
 `count`, the number of units they are divided by. The loop adds gradients up over mini-batches and processes
 and divides by the count of them all, so that a step does not depend on how its examples were cut up. A
 model may have `on_shape(shape)`, called before a step, and `before_evaluation(loader)`, where loader()
-gives training batches.
+gives training batches. Whether each process has the whole model is retake/training/parallel.py's to know.
 """
 
 import math
@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -27,7 +26,10 @@ from retake.data.loader import Source, epoch_groups, mini_batches, prefetched, t
 from retake.training import checkpoint
 from retake.training.batch_plan import BatchShape, plan_of
 from retake.training.devices import deterministic
-from retake.training.optimiser import clip, optimiser_of, rate_at, set_rate
+from retake.training.divergence import Kept, runs_away
+from retake.training.evaluation import Evaluation, add
+from retake.training.optimiser import clip, norm_of, optimiser_of, rate_at, set_rate
+from retake.training.parallel import parallel_of
 from retake.training.resume import Progress, ResumeState, seed_step
 from retake.training.settings import checked_stage
 from retake.training.stages import Freezer
@@ -57,19 +59,26 @@ def prepared_for(
     module: Any, sizes: dict[str, Any], starts: list[dict[str, Any]], rows: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """What a model is built from beside its sizes: taken over from a start, else made from the training
-    rows.
+    rows. A tokenizer that lies beside published weights is {file name: text}.
     """
     prepared: dict[str, Any] = {}
+    wanted = set(getattr(module, "PREPARED", ()))
     for start in starts:
         for key, value in checkpoint.read_header(Path(start["checkpoint"])).get("prepared", {}).items():
             if prepared.setdefault(key, value) != value:
                 raise ValueError(f"{start['checkpoint']}: its {key} is not that of an earlier start")
-    if prepared or not hasattr(module, "prepare"):
+    with_words = [start for start in starts if start.get("tokenizer")] if "tokenizer" in wanted else []
+    if len(with_words) > 1 or (with_words and "tokenizer" in prepared):
+        raise ValueError(f"{with_words[-1]['checkpoint']}: brings a tokenizer, as an earlier start does")
+    for start in with_words:
+        files = sorted(start["tokenizer"].items())
+        prepared["tokenizer"] = {name: Path(path).read_text(encoding="utf-8") for name, path in files}
+    if not hasattr(module, "prepare") or (prepared and wanted <= prepared.keys()):
         return prepared
-    return module.prepare(rows, sizes)
+    return module.prepare(rows, sizes) | prepared
 
 
-class StageRun:
+class StageRun(Evaluation):
     """One stage in the making."""
 
     def __init__(self, model_module: str, recipe: dict[str, Any], seed: int, metric: Metric, scratch: Path):
@@ -91,10 +100,14 @@ class StageRun:
         torch.manual_seed(seed % 2**63)
         self.model: nn.Module = module.build(**recipe["model"], **self.prepared)
         checkpoint.start_from(self.model, recipe["start"], recipe["fresh"])
-        self.model.to(self.device)
         self.freezer = Freezer(self.model, recipe["trainable"], recipe["batch_norm"])
+        self.parallel = parallel_of(recipe["parallel"], self.accelerator)
+        self.parallel.place(self.model)
         self.optimiser = self.accelerator.prepare(optimiser_of(self.model, recipe["optimiser"]))
         self.trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.kept = None
+        if recipe["diverged"] == "keep":
+            self.kept = Kept(self.model, self.trained, self.accelerator)
         self._plan_steps()
         self.identity = checkpoint.digest_of({"recipe": recipe, "seed": seed})
         self.state = ResumeState(scratch, self.identity, recipe["resume"])
@@ -106,8 +119,8 @@ class StageRun:
         ends at the latest.
         """
         self.schedule = self.recipe["schedule"]
-        examples = sum(len(source.order(np.random.default_rng(0))) for source in self.sources)
-        self.plan = plan_of(self.recipe["plan"], self.recipe["batch"], examples)
+        examples = tuple(len(source.order(np.random.default_rng(0))) for source in self.sources)
+        self.plan = plan_of(self.recipe["plan"], self.recipe["batch"], examples, self.seed)
         length = self.recipe["length"]
         if length["steps"] is not None:
             self.planned = length["steps"]
@@ -124,11 +137,11 @@ class StageRun:
     # -- going on after a kill
 
     def _go_on(self) -> None:
-        found = self.state.read(self.optimiser)
+        found = self.state.read(self.optimiser, self.parallel.share_of)
         if found is None:
             return
         self.progress, parts, scaler = found
-        self.model.load_state_dict(parts["model"])
+        self.parallel.fill(self.model, parts["model"])
         self.best = parts.get("best")
         if scaler is not None and self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(scaler)
@@ -137,17 +150,24 @@ class StageRun:
                 self.emit(*entry)
 
     def _keep(self) -> None:
-        if not self.accelerator.is_main_process or not self.state.due(self.progress.step):
+        if not self.parallel.agreed(self.state.due(self.progress.step)):
             return
         scaler = self.accelerator.scaler.state_dict() if self.accelerator.scaler is not None else None
         parts = {"model": self.model.state_dict()} | ({"best": self.best} if self.best is not None else {})
-        self.state.write(self.progress, parts, self.optimiser, scaler)
+        parts = {name: self.parallel.gathered(tensors) for name, tensors in parts.items()}
+        optimiser = {
+            number: values
+            | self.parallel.gathered({k: v for k, v in values.items() if isinstance(v, Tensor)})
+            for number, values in self.optimiser.state_dict()["state"].items()
+        }
+        if self.accelerator.is_main_process:
+            self.state.write(self.progress, parts, optimiser, scaler)
 
     # -- training
 
     def finished(self) -> bool:
-        patience = self.recipe["length"]["patience"]
-        return self.progress.step >= self.total or (patience is not None and self.progress.waited >= patience)
+        at, patience = self.progress, self.recipe["length"]["patience"]
+        return at.diverged or at.step >= self.total or (patience is not None and at.waited >= patience)
 
     def train(self) -> None:
         """Steps until the length or the patience ends; then the best weights, where a monitor chooses
@@ -169,18 +189,21 @@ class StageRun:
                     ended = at.group == len(groups)
                     if ended:
                         at.epoch, at.group = at.epoch + 1, 0
+                    if values is None:
+                        at.diverged = True
+                        self._put("train/diverged", 1.0)
+                        break
                     self._log(values, len(group) / (time.monotonic() - begun), bar)
                     self._validate(ended)
                     self._keep()
                     if self.finished():
                         break
         if self.best is not None:
-            self.model.load_state_dict(self.best)
+            self.parallel.fill(self.model, self.best)
 
     def _mine(self, shape: BatchShape, group: list[tuple[int, int]]) -> list[tuple[int, list[int]]]:
-        """This process's mini-batches; one of weight 0 where a small last group has none for it."""
-        ranks = {"rank": self.rank, "num_processes": self.accelerator.num_processes}
-        return mini_batches(group, shape.at_once, **ranks) or [(group[0][0], [])]
+        """This process's mini-batches; those without rows weigh nothing."""
+        return self._evened(group, partial(mini_batches, group, shape.at_once, parts=shape.parts))
 
     def _num_batches(self, shape: BatchShape, group: list[tuple[int, int]]) -> int:
         return len(self._mine(shape, group))
@@ -203,9 +226,11 @@ class StageRun:
     def _weighed(made: Callable[[], dict[str, Any]], weight: float) -> tuple[dict[str, Any], float]:
         return made(), weight
 
-    def _step(self, shape: BatchShape, batches: Iterator, num_batches: int) -> dict[str, float]:
-        """One optimiser step; returns the losses per unit."""
+    def _step(self, shape: BatchShape, batches: Iterator, num_batches: int) -> dict[str, float] | None:
+        """One optimiser step; returns the losses per unit, None where it was undone as the training diverged."""
         self.freezer.train()
+        if self.kept is not None:
+            self.kept.take()
         if hasattr(self.model, "on_shape"):
             self.model.on_shape(shape)
         seed_step(self.seed, self.progress.step, self.rank)
@@ -220,37 +245,32 @@ class StageRun:
             add(sums, losses, weight)
         values = self.reduced(sums)
         count = values.pop("count")
-        if not math.isfinite(values["total"]) or count <= 0:
+        away = runs_away(values["total"] / count, self.progress.first) if count > 0 else True
+        if count <= 0 or (self.kept is None and not math.isfinite(values["total"])):
             raise FloatingPointError(
                 f"step {self.progress.step}: total loss {values['total']} over {count} units"
             )
-        self._gather_gradients()
-        self.accelerator.unscale_gradients(self.optimiser)
+        if self.kept is not None and away:
+            self.kept.put_back()
+            return None
+        self.parallel.add_up(self.trained)
+        self.parallel.unscale(self.optimiser)
         for parameter in self.trained:
             if parameter.grad is not None:
                 parameter.grad.mul_(shape.items / count)
+        found = {name: value / count for name, value in values.items()}
+        if self._is_logged(self.progress.step + 1):
+            found["grad_norm"] = self.parallel.number(norm_of(self.trained))
         clip(self.trained, self.recipe["optimiser"]["clip"])
         share = rate_at(self.progress.step, self.planned, self.schedule)
         set_rate(self.optimiser, share * shape.lr_scale)
         self.optimiser.step()
-        return {name: value / count for name, value in values.items()}
-
-    def _gather_gradients(self) -> None:
-        """Sum over processes. Losses are sums, so gradients add up; averaging wrappers would not know the
-        counts.
-        """
-        if self.accelerator.num_processes == 1:
-            return
-        for parameter in self.trained:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-            parameter.grad = self.accelerator.reduce(parameter.grad, reduction="sum")
-
-    def reduced(self, sums: dict[str, Tensor]) -> dict[str, float]:
-        """Sums over all processes, as numbers."""
-        names = sorted(sums)
-        stacked = self.accelerator.reduce(torch.stack([sums[n] for n in names]), reduction="sum")
-        return dict(zip(names, stacked.tolist(), strict=True))
+        if self.kept is not None and not self.kept.finite():
+            self.kept.put_back()
+            return None
+        if self.progress.first is None:
+            self.progress.first = found["total"]
+        return found
 
     # -- what comes out on the way
 
@@ -261,13 +281,19 @@ class StageRun:
         if not timing:
             self.progress.history.append((name, value, self.progress.step))
 
+    def _is_logged(self, step: int) -> bool:
+        return step % self.log_every == 0 or step == self.total
+
     def _log(self, values: dict[str, float], items_per_s: float, bar: tqdm) -> None:
         bar.update()
         bar.set_postfix({"loss": f"{values['total']:.3f}", "items/s": f"{items_per_s:.0f}"}, refresh=False)
-        if self.progress.step % self.log_every and self.progress.step != self.total:
+        if not self._is_logged(self.progress.step):
             return
         for name, value in values.items():
-            self._put(f"train/{name}", value)
+            if name != "grad_norm" or math.isfinite(
+                value
+            ):  # of a step that loss scaling leaves out it is none
+                self._put(f"train/{name}", value)
         for number, group in enumerate(self.optimiser.param_groups):
             self._put(f"train/lr{number}", group["lr"])
         self._put("train/items_per_s", items_per_s, timing=True)
@@ -293,49 +319,7 @@ class StageRun:
         at.waited += 1
         if is_better(monitor, values[monitor], at.best):
             at.best, at.best_step, at.waited = values[monitor], at.step, 0
-            self.best = {
-                name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()
-            }
-
-    @torch.no_grad()
-    def _evaluate(self) -> dict[str, float]:
-        """Losses per unit over the whole validation split, and the monitor's score."""
-        if hasattr(self.model, "before_evaluation"):
-            self.model.before_evaluation(self._training_batches)
-        self.model.eval()
-        settings, source = self.recipe["validation"], self.validation
-        at_once = settings["at_once"] or self.recipe["batch"]["at_once"]
-        rows = [(0, number) for number in range(len(source.rows))]
-        parts = mini_batches(rows, at_once, rank=self.rank, num_processes=self.accelerator.num_processes)
-        sums: dict[str, Tensor] = {}
-        for batch in prefetched(partial(source.batch, numbers) for _, numbers in parts):
-            with self.accelerator.autocast():
-                add(sums, self.model.losses(to_device(batch, self.device)), 1.0)
-        values = self.reduced(sums)
-        count = values.pop("count")
-        found = {f"val/{name}": value / count for name, value in values.items()}
-        if self.scores:
-            answers, references = self._answers(source, at_once, settings["protocol"])
-            found |= {f"val/{name}": score(answers, references) for name, score in self.scores.items()}
-        return found
-
-    def _answers(self, source: Source, at_once: int, protocol: dict[str, Any]) -> tuple[dict, dict]:
-        """Predictions by item, from all processes, and the rows that they are held against."""
-        references: dict[str, list[dict[str, Any]]] = {}
-        first: dict[str, int] = {}
-        for number, row in enumerate(source.rows):
-            references.setdefault(row["item_id"], []).append(row)
-            first.setdefault(row["item_id"], number)
-        units = [(0, number) for number in first.values()]
-        parts = mini_batches(units, at_once, rank=self.rank, num_processes=self.accelerator.num_processes)
-        pairs: list[tuple[str, dict[str, Any]]] = []
-        for batch in prefetched(partial(source.batch, numbers) for _, numbers in parts):
-            with self.accelerator.autocast():
-                rows = self.model.predict(to_device(batch, self.device), protocol)
-            pairs += zip(batch["item_id"], rows, strict=True)
-        if self.accelerator.num_processes > 1:
-            pairs = gather_object(pairs)
-        return dict(sorted(pairs)), references
+            self.best = self.parallel.copied(self.model)
 
     def _training_batches(self) -> Iterator[dict[str, Any]]:
         """Batches of the present epoch from its begin, on the device: for statistics that are gathered
@@ -343,17 +327,17 @@ class StageRun:
         """
         epoch = self.progress.epoch
         groups = list(epoch_groups(self.sources, self.plan.shapes(epoch), seed=self.seed, epoch=epoch))
-        for batch, _ in self._batches(epoch, groups, 0):
-            yield to_device(batch, self.device)
+        for batch, weight in self._batches(epoch, groups, 0):
+            if weight:
+                yield to_device(batch, self.device)
 
     def save(self, out: Path) -> None:
+        tensors, aliases = self.parallel.written(self.model)
         if self.accelerator.is_main_process:
-            sizes = {"sizes": self.recipe["model"], "prepared": self.prepared}
-            checkpoint.save(out, self.model, **sizes, recipe_sha256=self.identity)
+            header = {
+                "sizes": self.recipe["model"],
+                "prepared": self.prepared,
+                "recipe_sha256": self.identity,
+            }
+            checkpoint.save_tensors(out, tensors, aliases, header)
         self.accelerator.wait_for_everyone()
-
-
-def add(sums: dict[str, Tensor], losses: dict[str, Tensor], weight: float) -> None:
-    """Add a mini-batch's losses, in double precision."""
-    for name, value in losses.items():
-        sums[name] = sums.get(name, 0.0) + value.detach().double() * weight

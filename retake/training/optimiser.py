@@ -58,6 +58,11 @@ def clip(parameters: list[nn.Parameter], limit: dict[str, float] | None) -> None
         nn.utils.clip_grad_norm_(parameters, limit["norm"])
 
 
+def norm_of(parameters: list[nn.Parameter]) -> torch.Tensor:
+    """The norm of all gradients together."""
+    return nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+
+
 def rate_at(step: int, total: int, schedule: dict[str, Any]) -> float:
     """Share of the base rate at optimiser step `step` (from 0) of `total`.
 

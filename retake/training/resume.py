@@ -7,6 +7,7 @@ process).
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ class Progress:
     best_step: int | None = None
     waited: int = 0  # validations since the best
     evaluated: int | None = None  # step of the last validation
+    first: float | None = None  # total loss of the first step
+    diverged: bool = False
     history: list[tuple[str, float, int]] = field(default_factory=list)  # every metric so far
 
 
@@ -57,13 +60,15 @@ class ResumeState:
         self,
         progress: Progress,
         parts: dict[str, dict[str, Tensor]],
-        optimiser: torch.optim.Optimizer,
+        optimiser: dict[int, dict[str, Any]],
         extra: Any,
     ) -> None:
-        """parts: "model" and "best" -> tensors by name; extra: JSON of the loss scaler."""
+        """parts: "model" and "best" -> tensors by name; optimiser: the state in its state_dict; extra: JSON of
+        the loss scaler.
+        """
         tensors = {f"{part}/{name}": t for part, named in parts.items() for name, t in named.items()}
         plain: dict[str, dict[str, Any]] = {}
-        for number, state in optimiser.state_dict()["state"].items():
+        for number, state in optimiser.items():
             for key, value in state.items():
                 if isinstance(value, Tensor):
                     tensors[f"optimiser/{number}/{key}"] = value
@@ -74,10 +79,11 @@ class ResumeState:
         self.last_s = time.monotonic()
 
     def read(
-        self, optimiser: torch.optim.Optimizer
+        self, optimiser: torch.optim.Optimizer, share_of: Callable[[Tensor, Tensor], Tensor]
     ) -> tuple[Progress, dict[str, dict[str, Tensor]], Any] | None:
         """What was written last, the optimiser filled; None where nothing was.
 
+        share_of(tensor, parameter): what this process holds of a tensor of the optimiser's state.
         Raises ValueError if it is the state of another run.
         """
         if not self.file.exists():
@@ -94,6 +100,9 @@ class ResumeState:
                 state.setdefault(int(number), {})[key] = tensor
             else:
                 parts.setdefault(part, {})[rest] = tensor
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        for at, values in state.items():
+            values |= {k: share_of(v, parameters[at]) for k, v in values.items() if isinstance(v, Tensor)}
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
         progress = Progress(**header["progress"])
         progress.history = [tuple(entry) for entry in progress.history]

@@ -21,6 +21,8 @@ TRAIN = {
     "schedule": {},
     "plan": {"name": "constant"},
     "precision": "fp32",
+    "parallel": "replicate",
+    "diverged": "fail",
     "resume": {},
     "max_steps": None,
 }
@@ -28,7 +30,7 @@ SOURCE = {
     "dataset": REQUIRED,
     "split": REQUIRED,
     "annotations": REQUIRED,
-    "index": REQUIRED,
+    "index": None,
     "kind": REQUIRED,
     "signal": None,
     "sample": None,
@@ -38,7 +40,7 @@ SOURCE = {
     "task": None,
 }
 VALIDATION = {"data": REQUIRED, "protocol": None, "at_once": None}
-START = {"checkpoint": REQUIRED, "into": "", "leave_out": []}
+START = {"checkpoint": REQUIRED, "into": "", "leave_out": [], "tokenizer": {}}
 OPTIMISER = {
     "name": REQUIRED,
     "groups": REQUIRED,
@@ -57,7 +59,14 @@ BATCH_NORM = {"frozen": [], "affine": "frozen"}
 SCHEDULE = {"name": "constant", "warmup_steps": 0, "floor": 0.0, "drops": [], "factor": 0.1}
 RESUME = {"every_s": 300.0, "every_steps": None}
 PREDICT = {"task": REQUIRED, "data": REQUIRED, "protocol": {}, "at_once": REQUIRED, "precision": "fp32"}
-BANK = {"weights": None, "variant": None, "view": None, "at_once": 64, "precision": "fp32"}
+BANK = {
+    "weights": None,
+    "variant": None,
+    "view": None,
+    "at_once": 64,
+    "precision": "fp32",
+    "dtype": "float32",
+}
 
 
 def filled(where: str, given: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:

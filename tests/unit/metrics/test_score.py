@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from retake.metrics import captioning
-from retake.metrics.score import score
+from retake.metrics.score import _whole, score
 from retake.report.bootstrap import mean_of
 from retake.report.claims import _statistics
 
@@ -215,3 +215,17 @@ def test_a_result_that_is_no_number_is_refused(run, monkeypatch):
     monkeypatch.setattr(captioning, "score_captions", lambda *_: {"predictions": broken})
     with pytest.raises(ValueError, match="cider is nan"):
         run(said(v1="a dog"), ["cider"])
+
+
+def test_what_is_true_of_a_part_of_a_video_scores_no_answer(tmp_path):
+    rows = {
+        "video_id": ["a", "a"],
+        "fact": ["actor", "place"],
+        "kind": ["one_frame"] * 2,
+        "words": [["cat"], ["sea"]],
+    }
+    pq.write_table(pa.table(rows), tmp_path / "old.parquet")
+    assert [row["fact"] for row in _whole(tmp_path / "old.parquet")] == ["actor", "place"]
+    times = {name: pa.array([None, time], pa.float64()) for name, time in (("start_s", 0.0), ("end_s", 8.0))}
+    pq.write_table(pa.table(rows | times), tmp_path / "new.parquet")
+    assert [row["fact"] for row in _whole(tmp_path / "new.parquet")] == ["actor"]

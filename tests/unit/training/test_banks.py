@@ -1,6 +1,7 @@
 """Frozen features and the weights they come from."""
 
 import json
+from importlib import import_module
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -9,8 +10,9 @@ import torch
 from safetensors.torch import load_file
 
 from retake.data.array_index import Arrays
+from retake.data.loader import Source, to_device
 from retake.training import checkpoint
-from retake.training.banks import extract_bank
+from retake.training.banks import clip_groups, extract_bank
 from retake.training.loop import StageRun
 from retake.training.pretrain import pretrain_weights
 from retake.training.settings import checked_stage
@@ -187,3 +189,103 @@ def test_the_second_stage_moves_the_encoder_but_not_its_normalisation(weights, c
     assert norms
     assert not changed & norms
     assert {k for k in before if k.startswith("encoder.") and k not in norms} <= changed
+
+
+CLIPS = "retake.weights.timesformer_howto100m.model"
+
+
+@pytest.fixture(scope="module")
+def video_weights(tmp_path_factory):
+    """A weights folder of a small network that sees clips, at random."""
+    folder = tmp_path_factory.mktemp("video")
+    sizes = {"frames": 3, "size_px": 16, "patch": 8, "hidden": 16, "layers": 2, "heads": 2, "num_classes": 0}
+    module = import_module(CLIPS)
+    torch.manual_seed(0)
+    model = module.build(**sizes)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.3)
+    tensors, config = module.published(model, sizes)
+    checkpoint.write_tensors(folder / "model.safetensors", tensors, {})
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder, model.eval()
+
+
+def video_bank(weights, index, out, **recipe):
+    extract_bank(
+        weights_module=CLIPS, recipe=recipe, weights=weights / "model.safetensors", config=weights / "config.json",
+        index=index, array_out=out / "features.npy", index_out=out / "index.parquet",
+    )  # fmt: skip
+    return Arrays(out / "index.parquet")
+
+
+@pytest.fixture
+def long_clips(tmp_path):
+    """A shard of clips of 3 frames, of 2, and of a single one: a picture."""
+    rng = np.random.default_rng(2)
+    lengths = {"train0": 3, "train1": 1, "train2": 3, "train3": 2, "val0": 3, "val1": 1}
+    arrays = {video: rng.integers(0, 256, (n, 16, 16, 3), dtype=np.uint8) for video, n in lengths.items()}
+    return arrays, write_index(tmp_path / "media", arrays, "frames.npy")
+
+
+def test_a_network_that_sees_clips_is_shown_each_index_row_alone(video_weights, long_clips, tmp_path):
+    folder, model = video_weights
+    arrays, index = long_clips
+    found = video_bank(folder, index, tmp_path / "bank", at_once=6)
+    assert (
+        pq.read_table(tmp_path / "bank/index.parquet")
+        .drop(["array"])
+        .equals(pq.read_table(index).drop(["array"]))
+    )
+    for video, frames in arrays.items():
+        with torch.no_grad():
+            pixels = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 255
+            wanted = model.features(pixels)[0]
+        assert found.rows(video).shape == (len(frames), 4, 16)
+        assert np.allclose(found.rows(video), wanted.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("at_once", [1, 4, 64])
+def test_clips_of_one_length_go_together_and_no_frame_twice(at_once):
+    groups = clip_groups([0, 3, 4, 7, 9, 12], [3, 1, 3, 2, 3, 1], at_once)
+    assert sorted(np.concatenate([rows.ravel() for rows in groups]).tolist()) == list(range(13))
+    assert all(rows.size <= max(at_once, rows.shape[1]) for rows in groups)
+    if at_once == 64:
+        assert [rows.shape for rows in groups] == [(2, 1), (1, 2), (3, 3)]
+
+
+def test_half_precision_halves_the_bank_and_is_float32_for_the_model(video_weights, long_clips, tmp_path):
+    folder, _ = video_weights
+    arrays, index = long_clips
+    whole = video_bank(folder, index, tmp_path / "whole")
+    half = video_bank(folder, index, tmp_path / "half", dtype="float16", precision="bf16")
+    assert half.rows("train0").dtype == np.float16
+    assert np.allclose(half.rows("train0"), whole.rows("train0"), atol=0.1)
+    rows = [{"item_id": v, "video_id": v, "ref_id": v, "split": "train", "text_out": "x"} for v in arrays]
+    spec = {
+        "annotations": write_annotations(tmp_path / "t.parquet", rows),
+        "index": half.index,
+        "split": "train",
+    }
+    batch = to_device(Source(spec | {"kind": "features"}).batch([0, 1]), torch.device("cpu"))
+    assert (batch["features"].shape, batch["features"].dtype) == ((2, 3, 4, 16), torch.float32)
+    assert batch["keep"].tolist() == [[True] * 3, [True, False, False]]
+    assert np.array_equal(batch["features"][0].numpy(), half.rows("train0").astype(np.float32))
+    assert not batch["features"][1, 1:].any()
+
+
+def test_a_feature_too_large_for_its_dtype_is_an_error(video_weights, long_clips, tmp_path):
+    folder, model = video_weights
+    large = {name: t.clone() for name, t in model.network.state_dict().items()}
+    large["layernorm.weight"] = large["layernorm.weight"] * 1e6
+    checkpoint.write_tensors(tmp_path / "model.safetensors", large, {})
+    (tmp_path / "config.json").write_text((folder / "config.json").read_text())
+    video_bank(tmp_path, long_clips[1], tmp_path / "a")
+    with pytest.raises(FloatingPointError, match="is no number in float16"):
+        video_bank(tmp_path, long_clips[1], tmp_path / "b", dtype="float16")
+
+
+def test_an_empty_shard_of_clips_gives_an_empty_bank(video_weights, long_clips, tmp_path):
+    index = long_clips[1].with_name("empty.parquet")
+    pq.write_table(pq.read_table(long_clips[1]).slice(0, 0), index)
+    assert len(video_bank(video_weights[0], index, tmp_path / "bank")) == 0

@@ -1,0 +1,1 @@
+from tests.unit.planning.conftest import project  # noqa: F401 - the invented project
