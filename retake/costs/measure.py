@@ -5,6 +5,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from retake.costs.blocks import pairs, steps
 from retake.costs.operations import gflops
 from retake.schema.costs import CostFile
 
@@ -22,12 +23,25 @@ def measure_cost(
     machine = None
     if spec["kind"] == "operations":
         values = {name: {"gflops": gflops(systems[name]["networks"])} for name in spec["systems"]}
+    elif spec["kind"] == "pairs":
+        values = {name: {"pairs": pairs(method, block)} for name, block in _blocks(spec, systems).items()}
     else:
-        values = _timed(spec, systems)
+        values = _timed(spec, systems) if spec["kind"] == "time" else _stepped(method, spec, systems)
         machine = machine_of(processes())
     file = CostFile(method=method, cost=cost, kind=spec["kind"], machine=machine, values=values)
     Path(out).write_text(file.text(), encoding="utf-8")
     return file
+
+
+def _stepped(
+    method: str, spec: dict[str, Any], systems: dict[str, dict[str, Any]]
+) -> dict[str, dict[str, float]]:
+    return steps(method, _blocks(spec, systems), spec["repeats"])
+
+
+def _blocks(spec: dict[str, Any], systems: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Arguments of each system's block: its own, and the cost's where it has none."""
+    return {name: {**spec["block"], **systems[name]["block"]} for name in spec["systems"]}
 
 
 def _timed(spec: dict[str, Any], systems: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:

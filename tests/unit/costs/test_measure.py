@@ -11,7 +11,7 @@ from retake.costs import measure, passing, preparing
 from retake.costs.clip import coded, pictures
 from retake.costs.measure import measure_cost
 from retake.data.motion import read_coded
-from retake.schema.costs import TIMED, CostFile
+from retake.schema.costs import TIMES, CostFile
 
 CLIP = {"size": [48, 64], "frames": 14, "gop": 12, "quality": 1, "pairs": 2}
 SPEC = {"kind": "time", "systems": ["ours", "flow", "plain"], "videos": 2, "repeats": 3} | CLIP
@@ -173,7 +173,7 @@ def test_a_file_of_times_says_of_which_machine_they_are(timed):
     file, asked = timed
     assert (file.method, file.cost, file.kind) == ("demo", "times", "time")
     assert "networks" in file.machine
-    assert set(file.values["ours"]) == set(TIMED)
+    assert set(file.values["ours"]) == set(TIMES)
     assert file.values["ours"]["ms_prepare_many"] == 1.0
     assert [name for name, _ in asked].count("one") == 2  # two ways of preparing, three systems that prepare
     assert asked[0][1][0] == SIGNALS
