@@ -24,6 +24,7 @@ include: "rules/annotations.smk"  # a release's own files -> one annotation tabl
 include: "rules/media.smk"  # videos -> frames, streams, motion, flow, shard by shard
 include: "rules/weights.smk"  # published or pre-trained foundations
 include: "rules/features.smk"  # a frozen foundation + frames -> a bank of features
+include: "rules/pseudolabels.smk"  # a frozen captioner + videos -> captions that nobody wrote
 include: "rules/training.smk"  # stage after stage -> checkpoint
 include: "rules/predictions.smk"  # checkpoint -> one prediction table per split
 include: "rules/metrics.smk"  # predictions + annotations -> scores
@@ -44,6 +45,10 @@ rule all:
 rule headline:
     input:
         headline_targets,
+
+
+onstart:
+    server.start(workflow)
 
 
 onsuccess:

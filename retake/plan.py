@@ -11,9 +11,11 @@ from typing import Any
 
 from retake.planning.code import modules_in, reached
 from retake.planning.costs import Costs
+from retake.planning.labels import Labels
 from retake.planning.listing import Listing
 from retake.planning.machines import Machines
 from retake.planning.media import Media
+from retake.planning.qualities import Qualities
 from retake.planning.recipes import (
     folders_with,
     load_recipe,
@@ -22,13 +24,14 @@ from retake.planning.recipes import (
 )
 from retake.planning.releases import Releases
 from retake.planning.reporting import Reporting
+from retake.planning.trained import Trained
 from retake.planning.training import Trainings
 from retake.schema.card import Card, WeightsCard, read_card, read_weights_card
 from retake.schema.config import Config
 from retake.schema.recipe import Recipe
 from retake.schema.shards import shard_names
 from retake.schema.strict import SettingError, checked_as, did_you_mean
-from retake.schema.tasks import metrics_of
+from retake.schema.tasks import TRAINING, metrics_of
 
 Job = dict[str, Any]  # what a job's script reads, as JSON
 RUN = ("method", "variant", "dataset", "seed")
@@ -39,7 +42,7 @@ def one_of(names: Any) -> str:
     return "|".join(sorted(names)) or "(?!)"
 
 
-class Plan(Releases, Media, Machines, Reporting, Costs, Listing):
+class Plan(Releases, Media, Machines, Reporting, Costs, Qualities, Labels, Listing, Trained):
     """The runs that a config asks for, and what each of them reads."""
 
     def __init__(self, config: dict[str, Any], file: str = "config.yaml"):
@@ -61,6 +64,7 @@ class Plan(Releases, Media, Machines, Reporting, Costs, Listing):
         self.instead: dict[str, str] = {}  # foundation -> the one that is in its place at mini scale
         for method, recipe in self.recipes.items():
             self._gather(method, recipe)
+        self.gather_labellers()
         for name in self.config.folders:
             known = {*self.releases, *(f"weights/{w}" for w in self.weights)}
             if name not in known:
@@ -74,23 +78,26 @@ class Plan(Releases, Media, Machines, Reporting, Costs, Listing):
 
     def check_all(self) -> None:
         """Resolve every job of every table once, so that whatever cannot be resolved is said before the first job."""
-        _ = self.views, self.banks
+        _ = self.views, self.banks, self.labellers
         self.check_mini_options()
         self.check_own()
+        self.check_qualities()
         for method in self.recipes:
             for figure in self.figures_of(method):
                 self.figure_job(method, figure)
                 if self.has_examples(method, figure):
                     self.examples_job(method, figure)
         for run, row in self.every_run():
+            if row.protocol == TRAINING:
+                self.training_score_job(run, row.split)
+                continue
             self.score_job(run, row.protocol, row.split)
             if self.recipes[run["method"]].variants[run["variant"]].fuse:
                 self.fuse_job(run, row.protocol, row.split)
             for part in self.trained_parts(run):
                 self.predict_job(part, row.protocol, row.split)
-        for run in self.every_trained_run():
-            for stage in stages_of(self.recipes[run["method"]], run["variant"]):
-                self.trainings.job(run, stage)
+        for run, stage in self.every_training():
+            self.trainings.job(run, stage)
 
     # --- what is there -------------------------------------------------------------------------------------
 
@@ -110,8 +117,15 @@ class Plan(Releases, Media, Machines, Reporting, Costs, Listing):
             for start in stage.start:
                 if start.dataset is not None:
                     self._read(start.dataset, f"{self.recipe_files[method]}: stages.{name}.start")
+        self._read_cut(recipe.views, f"{self.recipe_files[method]}")
         for name, bank in recipe.banks.items():
             self._foundation(bank.weights, f"{self.recipe_files[method]}: banks.{name}")
+
+    def _read_cut(self, views: dict[str, Any], where: str) -> None:
+        """The cards of the data sets whose segments views are cut into."""
+        for name, view in views.items():
+            if (dataset := getattr(view, "segments_of", None)) is not None:
+                self._read(dataset, f"{where}: views.{name}.segments_of")
 
     def _check_named(self, method: str) -> None:
         """Data sets that tables, means and overlays speak of, and how each variant resolves on each of them."""
@@ -131,12 +145,16 @@ class Plan(Releases, Media, Machines, Reporting, Costs, Listing):
         for name, variant in recipe.variants.items():
             for dataset in [None, *self.chosen[method]]:
                 resolved = self.recipe_of(method, name, dataset)
+                self._read_cut(resolved.views, f"{file}: variants.{name}")
                 for stage in [] if variant.fuse else stages_of(resolved, name):
                     for start in resolved.stages[stage].start:
                         if start.weights:
                             self._foundation(start.weights, f"{file}: variants.{name}: stages.{stage}.start")
         for name in recipe.tables:
             for row in self.rows(method, name):
+                if row.protocol == TRAINING:
+                    self.check_training_row(method, name, row)
+                    continue
                 task = self.task_of(method, row.dataset)
                 if bad := [metric for metric in row.metrics if metric not in metrics_of(task)]:
                     raise SettingError(
@@ -199,6 +217,7 @@ class Plan(Releases, Media, Machines, Reporting, Costs, Listing):
         self.weights[name] = card
         if self.scale == "mini" and card.mini.pretrain is not None:
             self._read(card.mini.pretrain.dataset, f"{self.weights_files[name]}: mini.pretrain.dataset")
+            self._read_cut(card.mini.pretrain.views, f"{self.weights_files[name]}: mini.pretrain")
 
     @property
     def datasets(self) -> list[str]:

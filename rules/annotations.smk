@@ -21,7 +21,7 @@ rule build_annotations:
         arguments=arguments,
         recipe=lambda wildcards: as_json(PLAN.annotations_job(wildcards.dataset)),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule annotations:

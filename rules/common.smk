@@ -5,7 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from retake import environment, guard
+from retake import environment, guard, server
 from retake.plan import Plan, one_of
 from retake.schema.strict import SettingError
 
@@ -31,9 +31,10 @@ wildcard_constraints:
     weights=one_of(PLAN.weights),
     view=one_of(PLAN.views),
     bank=one_of(PLAN.banks),
+    labeller=one_of(PLAN.labellers),
     variant=r"[a-z][a-z0-9_]*",
     stage=r"[a-z][a-z0-9_]*",
-    protocol=r"[a-z][a-z0-9_]*",
+    protocol=r"(?!training/)[a-z][a-z0-9_]*",
     table=r"[a-z][a-z0-9_]*",
     figure=r"[a-z][a-z0-9_]*",
     cost=r"[a-z][a-z0-9_]*",
@@ -99,6 +100,10 @@ def scoring_job(wildcards):
     return PLAN.score_job(run_of(wildcards), wildcards.protocol, wildcards.split)
 
 
+def training_scoring_job(wildcards):
+    return PLAN.training_score_job(run_of(wildcards), wildcards.stage)
+
+
 def figure_job(wildcards):
     return PLAN.figure_job(wildcards.method, wildcards.figure)
 
@@ -109,6 +114,10 @@ def examples_job(wildcards):
 
 def pretraining_job(wildcards):
     return PLAN.trainings.pretrain_job(wildcards.weights)
+
+
+def labelling_job(wildcards):
+    return PLAN.label_job(wildcards.labeller, wildcards.release, wildcards.shard)
 
 
 def inputs_of(job):

@@ -27,7 +27,7 @@ rule extract_bank:
         arguments=arguments,
         recipe=lambda wildcards: as_json(PLAN.banks[wildcards.bank]),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule index_bank:
@@ -55,7 +55,7 @@ rule index_bank:
         arguments=arguments,
         recipe=lambda wildcards: as_json({}),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule features:

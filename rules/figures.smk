@@ -22,7 +22,34 @@ rule extract_examples:
         arguments=arguments,
         recipe=recipe_of(examples_job),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+
+
+rule caption_stills:
+    input:
+        unpack(lambda wildcards: PLAN.stills_job(wildcards.method, wildcards.figure)["inputs"]),
+        script="scripts/caption_stills.py",
+        code=lambda wildcards: PLAN.code(
+            "caption_stills", PLAN.stills_code(wildcards.method, wildcards.figure)
+        ),
+    output:
+        pictures="<results>/media/examples/{method}/{figure}.stills.parquet",
+        record="<results>/records/caption_stills/{method}/{figure}.jsonl",
+    log:
+        "<results>/logs/caption_stills/{method}/{figure}.log",
+    benchmark:
+        "<results>/costs/caption_stills/{method}/{figure}.jsonl"
+    conda:
+        "../envs/torch.yaml"
+    threads: PLAN.threads
+    resources:
+        mem_mb=PLAN.training_mb,
+        gpu=PLAN.gpu,
+    params:
+        arguments=arguments,
+        recipe=lambda wildcards: as_json(PLAN.stills_job(wildcards.method, wildcards.figure)["recipe"]),
+    shell:
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule draw_figure:
@@ -51,7 +78,7 @@ rule draw_figure:
         arguments=arguments,
         recipe=recipe_of(figure_job),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule figures:

@@ -3,7 +3,7 @@
 
 rule extract_frames:
     input:
-        manifest="<results>/releases/{release}/shard{shard}.json",
+        unpack(shard_inputs),
         script="scripts/extract_frames.py",
         code=code_of("extract_frames"),
     output:
@@ -25,7 +25,7 @@ rule extract_frames:
         arguments=arguments,
         recipe=lambda wildcards: as_json({"view": PLAN.views[wildcards.view]}),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule transcode_video:
@@ -53,7 +53,7 @@ rule transcode_video:
         arguments=arguments,
         recipe=lambda wildcards: as_json({"view": PLAN.views[wildcards.view]}),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule extract_motion:
@@ -82,7 +82,7 @@ rule extract_motion:
         arguments=arguments,
         recipe=lambda wildcards: as_json({"view": PLAN.views[wildcards.view]}),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule extract_flow:
@@ -110,7 +110,7 @@ rule extract_flow:
         arguments=arguments,
         recipe=lambda wildcards: as_json({"view": PLAN.views[wildcards.view]}),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule index_media:
@@ -140,7 +140,7 @@ rule index_media:
             PLAN.media_job(wildcards.view, PLAN.cards[wildcards.release].max_failures)
         ),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule media:

@@ -1,4 +1,4 @@
-"""Scores of one prediction table, over its split and item by item."""
+"""Scores of one prediction table, over its split and item by item; and of a training."""
 
 
 rule filter_paraphrases:
@@ -21,7 +21,7 @@ rule filter_paraphrases:
     params:
         arguments=arguments,
     shell:
-        "python {input.script} {params.arguments} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} > {log} 2>&1"
 
 
 rule score:
@@ -45,7 +45,32 @@ rule score:
         arguments=arguments,
         recipe=recipe_of(scoring_job),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+
+
+# The reserved protocol `training`: in a table a row of it names a stage as its split.
+rule score_training:
+    input:
+        unpack(inputs_of(training_scoring_job)),
+        script="scripts/score_training.py",
+        code=code_of("score_training", "retake/methods/{method}"),
+    output:
+        metrics="<results>/metrics/{method}/{variant}/{dataset}/seed{seed}/training/{stage}.json",
+        per_item="<results>/metrics/{method}/{variant}/{dataset}/seed{seed}/training/{stage}.items.parquet",
+        record="<results>/records/score_training/{method}/{variant}/{dataset}/seed{seed}/{stage}.jsonl",
+    log:
+        "<results>/logs/score_training/{method}/{variant}/{dataset}/seed{seed}/{stage}.log",
+    benchmark:
+        "<results>/costs/score_training/{method}/{variant}/{dataset}/seed{seed}/{stage}.jsonl"
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        mem_mb=PLAN.training_mb,
+    params:
+        arguments=arguments,
+        recipe=recipe_of(training_scoring_job),
+    shell:
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 # Times are taken while nothing else of this build runs: the job takes all processors up to `timing_threads`. What
@@ -71,7 +96,32 @@ rule measure_cost:
         arguments=lambda wildcards, input, output: arguments(wildcards, input, output, 1),
         recipe=lambda wildcards: as_json(PLAN.cost_job(wildcards.method, wildcards.cost)),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+
+
+# Of what a labeller says of a data set's release, and of the captions that came with it.
+rule judge_labels:
+    input:
+        unpack(lambda wildcards: PLAN.quality_job(wildcards.labeller, wildcards.dataset)["inputs"]),
+        script="scripts/judge_labels.py",
+        code=code_of("judge_labels"),
+    output:
+        quality="<results>/metrics/labels/{labeller}/{dataset}.json",
+        clips="<results>/metrics/labels/{labeller}/{dataset}.clips.parquet",
+        record="<results>/records/judge_labels/{labeller}/{dataset}.jsonl",
+    log:
+        "<results>/logs/judge_labels/{labeller}/{dataset}.log",
+    benchmark:
+        "<results>/costs/judge_labels/{labeller}/{dataset}.jsonl"
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=800,
+    params:
+        arguments=arguments,
+        recipe=lambda wildcards: as_json(PLAN.quality_job(wildcards.labeller, wildcards.dataset)["recipe"]),
+    shell:
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule metrics:

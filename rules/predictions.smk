@@ -25,7 +25,7 @@ rule predict:
         arguments=arguments,
         recipe=recipe_of(prediction_job),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule fuse_predictions:
@@ -50,7 +50,7 @@ rule fuse_predictions:
         arguments=arguments,
         recipe=recipe_of(fusion_job),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 # The checkpoint is no input: a file that is there, trained here or pulled, is used as it is and never retrained.
@@ -78,7 +78,7 @@ rule caption_videos:
         arguments=arguments,
         recipe=recipe_of(captioning_job),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule predictions:

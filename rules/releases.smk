@@ -23,7 +23,7 @@ rule make_release:
         arguments=arguments,
         recipe=lambda wildcards: as_json(PLAN.release_job(wildcards.release)),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule render_videos:
@@ -47,7 +47,7 @@ rule render_videos:
         arguments=arguments,
         recipe=lambda wildcards: as_json(PLAN.release_job(wildcards.release)),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 # No code among the inputs: what is fetched is decided by the card's sources and checksums, and an edit of the
@@ -73,7 +73,7 @@ rule download_release:
         arguments=arguments,
         recipe=lambda wildcards: as_json(PLAN.fetch_job(wildcards.release)),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule index_release:
@@ -97,7 +97,7 @@ rule index_release:
         arguments=arguments,
         recipe=lambda wildcards: as_json(PLAN.index_job(wildcards.release)),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule releases:

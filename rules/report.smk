@@ -10,6 +10,7 @@ rule render_report:
         records=lambda wildcards: PLAN.every_training_record(),
         failures=lambda wildcards: PLAN.every_failures_file(),
         recipes=lambda wildcards: PLAN.every_recipe_file(),
+        labels=lambda wildcards: PLAN.shown_labels(),
         script="scripts/render_report.py",
         code=code_of("render_report"),
     output:
@@ -27,4 +28,4 @@ rule render_report:
         arguments=arguments,
         recipe=lambda wildcards: as_json(PLAN.report_job()),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"

@@ -5,6 +5,7 @@ rule tabulate:
     input:
         metrics=lambda wildcards: PLAN.metrics_of_table(wildcards.method, wildcards.table),
         costs=lambda wildcards: PLAN.costs_of_table(wildcards.method, wildcards.table),
+        qualities=lambda wildcards: PLAN.qualities_of_table(wildcards.method, wildcards.table),
         reported="retake/methods/{method}/reported.csv",
         script="scripts/tabulate.py",
         code=code_of("tabulate"),
@@ -29,7 +30,7 @@ rule tabulate:
         arguments=arguments,
         recipe=lambda wildcards: as_json(PLAN.table_job(wildcards.method, wildcards.table)),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule judge_claims:
@@ -37,6 +38,7 @@ rule judge_claims:
         metrics=lambda wildcards: PLAN.claim_inputs(wildcards.method),
         per_item=lambda wildcards: PLAN.claim_items(wildcards.method),
         costs=lambda wildcards: PLAN.claim_costs(wildcards.method),
+        qualities=lambda wildcards: PLAN.claim_qualities(wildcards.method),
         claims="retake/methods/{method}/claims.csv",
         reported="retake/methods/{method}/reported.csv",
         script="scripts/judge_claims.py",
@@ -56,7 +58,7 @@ rule judge_claims:
         arguments=arguments,
         recipe=lambda wildcards: as_json(PLAN.claims_job(wildcards.method)),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule collect_claims:
@@ -79,7 +81,7 @@ rule collect_claims:
         arguments=arguments,
         recipe=lambda wildcards: as_json({}),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
 rule tables:

@@ -1,4 +1,7 @@
-"""Foundations: published weights at paper scale, trained here at mini scale. One folder layout for both."""
+"""Foundations: published weights at paper scale, trained here at mini scale. One folder layout for both.
+
+Files of a tokenizer are outputs of their own, so that whoever reads them waits for them.
+"""
 
 
 rule fetch_weights:
@@ -13,17 +16,38 @@ rule fetch_weights:
     benchmark:
         "<results>/costs/fetch_weights/{weights}.jsonl"
     wildcard_constraints:
-        weights=one_of(PLAN.published),
+        weights=one_of(PLAN.with_words(PLAN.published, None)),
     conda:
-        "../envs/data.yaml"
+        "../envs/torch.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=PLAN.fetching_mb,
         downloads=1,
     params:
         arguments=arguments,
         recipe=lambda wildcards: as_json(PLAN.weights_job(wildcards.weights)),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+
+
+use rule fetch_weights as fetch_weights_bpe with:
+    output:
+        weights="<data>/weights/{weights}/model.safetensors",
+        config="<data>/weights/{weights}/config.json",
+        vocab="<data>/weights/{weights}/vocab.json",
+        merges="<data>/weights/{weights}/merges.txt",
+        record="<results>/records/fetch_weights/{weights}.jsonl",
+    wildcard_constraints:
+        weights=one_of(PLAN.with_words(PLAN.published, "bpe")),
+
+
+use rule fetch_weights as fetch_weights_wordpiece with:
+    output:
+        weights="<data>/weights/{weights}/model.safetensors",
+        config="<data>/weights/{weights}/config.json",
+        vocab="<data>/weights/{weights}/vocab.txt",
+        record="<results>/records/fetch_weights/{weights}.jsonl",
+    wildcard_constraints:
+        weights=one_of(PLAN.with_words(PLAN.published, "wordpiece")),
 
 
 rule pretrain_weights:
@@ -40,9 +64,10 @@ rule pretrain_weights:
     benchmark:
         "<results>/costs/pretrain_weights/{weights}.jsonl"
     wildcard_constraints:
-        weights=one_of(PLAN.pretrained),
+        weights=one_of(PLAN.with_words(PLAN.pretrained, None)),
     conda:
         "../envs/torch.yaml"
+    threads: PLAN.threads
     resources:
         mem_mb=1400,
         gpu=PLAN.gpu,
@@ -50,7 +75,28 @@ rule pretrain_weights:
         arguments=arguments,
         recipe=recipe_of(pretraining_job),
     shell:
-        "python {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+
+
+use rule pretrain_weights as pretrain_weights_bpe with:
+    output:
+        weights="<data>/weights/{weights}/model.safetensors",
+        config="<data>/weights/{weights}/config.json",
+        vocab="<data>/weights/{weights}/vocab.json",
+        merges="<data>/weights/{weights}/merges.txt",
+        record="<results>/records/pretrain_weights/{weights}.jsonl",
+    wildcard_constraints:
+        weights=one_of(PLAN.with_words(PLAN.pretrained, "bpe")),
+
+
+use rule pretrain_weights as pretrain_weights_wordpiece with:
+    output:
+        weights="<data>/weights/{weights}/model.safetensors",
+        config="<data>/weights/{weights}/config.json",
+        vocab="<data>/weights/{weights}/vocab.txt",
+        record="<results>/records/pretrain_weights/{weights}.jsonl",
+    wildcard_constraints:
+        weights=one_of(PLAN.with_words(PLAN.pretrained, "wordpiece")),
 
 
 rule weights:

@@ -10,4 +10,5 @@ with job() as j:
         array_out=j.output["array"],
         index_out=j.output["index"],
         failures_out=j.output["failures"],
+        segments=j.input.get("segments"),
     )

@@ -9,4 +9,5 @@ with job() as j:
         folder=j.recipe["folder"],
         weights_out=j.output["weights"],
         config_out=j.output["config"],
+        beside_out=j.output,
     )

@@ -9,6 +9,7 @@ with job() as j:
         claims=j.input["claims"],
         metrics_files=j.input["metrics"],
         cost_files=j.input["costs"],
+        quality_files=j.input["qualities"],
         reported=j.input["reported"],
         scale=j.recipe["scale"],
         means=j.recipe["means"],

@@ -10,6 +10,7 @@ with job() as j:
         seed=j.seed,
         out=j.output["weights"],
         config=j.output["config"],
+        beside=j.output,
         metric=j.record.metric,
         scratch=j.scratch,
     )

@@ -13,7 +13,6 @@ with job() as j:
         claims=j.input["claims"],
         metrics=j.input["metrics"],
         records=j.input["records"],
-        costs=j.recipe["costs"],
         provenance=j.machine,
         methods=j.input["recipes"],
         out=j.output["page"],

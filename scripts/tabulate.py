@@ -10,6 +10,7 @@ with job() as j:
         spec=j.recipe["spec"],
         metrics_files=j.input["metrics"],
         cost_files=j.input["costs"],
+        quality_files=j.input["qualities"],
         reported=j.input["reported"],
         scale=j.recipe["scale"],
         means=j.recipe["means"],

@@ -12,9 +12,10 @@ MODELS = {
         "retake/schema/recipe.py",
         ["Recipe", "Stage", "Source", "Start", "Variant", "Protocol", "Table", "Row"],
     ),
+    "recipe.yaml, labellers": ("retake/schema/labels.py", ["Labeller"]),
     "recipe.yaml, training": (
         "retake/schema/training.py",
-        ["Optimiser", "Group", "Length", "Batch", "Schedule"],
+        ["Optimiser", "Group", "Length", "Batch", "Schedule", "Mixture"],
     ),
     "recipe.yaml, sample": ("retake/schema/sample.py", ["Sample", "Colour"]),
     "recipe.yaml, views": (

@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retake.schema.costs import COUNTED, CostRow
+from retake.schema.costs import COUNTED, TIMED, CostRow
 from retake.schema.recipe import Recipe
 from retake.schema.strict import SettingError
 
@@ -70,8 +70,8 @@ class Costs:
         told = [
             name
             for name, cost in recipe.costs.items()
-            if any((metric, system) in asked for metric in COUNTED for system in cost.systems)
-            and cost.kind == "operations"
+            if any((metric, system) in asked for metric in cost.metrics for system in cost.systems)
+            and set(cost.metrics) <= set(COUNTED)
         ]
         return [self.cost_file(method, name) for name in told]
 
@@ -79,7 +79,7 @@ class Costs:
         """Costs, tables and figures that hold times of this machine: no two builds make the same."""
         found = []
         for method, recipe in self.recipes.items():
-            timed = {name for name, cost in recipe.costs.items() if cost.kind == "time"}
+            timed = {name for name, cost in recipe.costs.items() if set(cost.metrics) <= set(TIMED)}
             tables = {
                 t for t in self.tables_of(method) if {r.cost for r in self.cost_rows(method, t)} & timed
             }

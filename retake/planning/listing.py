@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retake.planning.recipes import stages_of
 from retake.planning.training import Trainings
 from retake.schema.card import Card, WeightsCard
 from retake.schema.config import Config
-from retake.schema.figures import ScoredFigure
+from retake.schema.figures import CostAccuracyFigure, EmbeddingFigure, SignalsFigure
 from retake.schema.recipe import Recipe, Row
 from retake.schema.strict import SettingError, did_you_mean
+from retake.schema.tasks import TRAINING
 
 Job = dict[str, Any]
 
@@ -32,6 +32,7 @@ class Listing:
         chosen: dict[str, list[str]]
         cards: dict[str, Card]
         weights: dict[str, WeightsCard]
+        instead: dict[str, str]
         trainings: Trainings
         releases: list[str]
         banks: dict[str, Job]
@@ -50,6 +51,10 @@ class Listing:
         def predictions(self, run: Job, protocol: str, split: str) -> str: ...
         def recipe_of(self, method: str, variant: str, dataset: str | None = None) -> Recipe: ...
         def caption_job(self, run: Job, protocol: str, videos: str) -> Job: ...
+        def every_training(self) -> list[tuple[Job, str]]: ...
+        def metrics_file(self, run: Job, protocol: str, split: str) -> str: ...
+        def own_label_tables(self) -> list[str]: ...
+        def check_label_target(self, word: str, labeller: str, file: str) -> None: ...
 
     def table_paths(self, headline: bool = False) -> list[str]:
         folder = f"{self.results}/tables"
@@ -72,9 +77,10 @@ class Listing:
                 raise SettingError(
                     f"{word}: the scale is {self.scale}; expected a path under {self.results}/"
                 )
-            if kind == "captions" and len(rest) == 6:
-                videos, method, variant, dataset, seed, file = rest
-                self.check_caption_target(word, videos, [method, variant, dataset, seed, file])
+            if kind == "captions":
+                self.check_caption_target(word, rest)
+            if kind == "pseudolabels" and len(rest) > 1:
+                self.check_label_target(word, *rest[:2])
             if kind not in ("tables", "figures") or len(rest) != 2:
                 continue
             method, name = rest[0], rest[1].split(".")[0]
@@ -88,9 +94,12 @@ class Listing:
                     f"{word}: no {kind.rstrip('s')} {name!r} of {method} here; {did_you_mean(name, have)}"
                 )
 
-    def check_caption_target(self, word: str, videos: str, words: list[str]) -> None:
+    def check_caption_target(self, word: str, names: list[str]) -> None:
         """Raises where the names do not exist, or where there is no checkpoint to caption with."""
-        method, variant, dataset, seed, file = words
+        form = "<videos>/<method>/<variant>/<dataset>/seed<seed>/<protocol>.jsonl"
+        if len(names) != 6 or not names[4].startswith("seed") or not names[5].endswith((".jsonl", ".csv")):
+            raise SettingError(f"{word}: expected {self.results}/captions/{form}, or .csv")
+        videos, method, variant, dataset, seed, file = names
         for kind, name, have in (("data set", videos, self.datasets), ("method", method, self.recipes)):
             if name not in have:
                 raise SettingError(f"{word}: no {kind} {name!r} in this run; {did_you_mean(name, have)}")
@@ -121,7 +130,8 @@ class Listing:
 
     def every_trained_run(self) -> list[Job]:
         """Every trained run that a table measures, or that one it measures is fused of, each once."""
-        runs = [part for run, _ in self.every_run() for part in self.trained_parts(run)]
+        asked = [run for run, row in self.every_run() if row.protocol != TRAINING]
+        runs = [part for run in asked for part in self.trained_parts(run)]
         return list({tuple(run.values()): run for run in runs}.values())
 
     def every_manifest(self) -> list[str]:
@@ -131,23 +141,24 @@ class Listing:
     def _seen(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         """((view, release), (bank, release)) pairs that a training, a bank or a prediction reads."""
         views, banks = set(), set()
-        for run in self.every_trained_run():
+        for run, stage in self.every_training():
             recipe = self.recipe_of(run["method"], run["variant"], run["dataset"])
-            for stage in stages_of(recipe, run["variant"]):
-                for source in recipe.stages[stage].data:
-                    dataset = run["dataset"] if source.dataset == "target" else source.dataset
-                    if source.view:
-                        views.add((source.view, self.release_of(dataset)))
-                    if source.bank:
-                        banks.add((source.bank, self.release_of(dataset)))
+            for source in recipe.stages[stage].data:
+                dataset = run["dataset"] if source.dataset == "target" else source.dataset
+                if source.view:
+                    views.add((source.view, self.release_of(dataset)))
+                if source.bank:
+                    banks.add((source.bank, self.release_of(dataset)))
         for method, recipe in self.recipes.items():
             drawn = [recipe.figures[f] for f in self.figures_of(method) if f in recipe.figures]
-            shown = [f for f in drawn if not isinstance(f, ScoredFigure)]
+            shown = [f for f in drawn if isinstance(f, SignalsFigure | EmbeddingFigure | CostAccuracyFigure)]
             views |= {(f.view, self.release_of(d)) for f in shown for d in recipe.datasets_of(f.dataset)}
         views |= {(self.banks[bank]["view"], release) for bank, release in banks}
         if self.scale == "mini":
             spent = [card.mini.pretrain for card in self.weights.values()]
-            views |= {(p.view, self.release_of(p.dataset)) for p in spent if p is not None}
+            views |= {
+                (p.view, self.release_of(p.dataset)) for p in spent if p is not None and p.view is not None
+            }
         return sorted(views), sorted(banks)
 
     def every_media_index(self) -> list[str]:
@@ -162,14 +173,16 @@ class Listing:
         ]
 
     def every_weights(self) -> list[str]:
-        return [self.weights_path(name) for name in self.weights]
+        files = [self.weights_path(name) for name in self.weights]
+        return files + [path for name in self.weights for path in self.tokenizer_of(name).values()]
+
+    def tokenizer_of(self, weights: str) -> dict[str, str]:
+        """The tokenizer files of a foundation, or of the one in its place: name -> path."""
+        card = self.weights[self.instead.get(weights, weights)]
+        return {name: self.weights_path(weights, name) for name in card.tokenizer}
 
     def every_checkpoint(self) -> list[str]:
-        return unique(
-            self.trainings.checkpoint(run, stage)
-            for run in self.every_trained_run()
-            for stage in stages_of(self.recipes[run["method"]], run["variant"])
-        )
+        return unique(self.trainings.checkpoint(run, stage) for run, stage in self.every_training())
 
     def every_training_record(self) -> list[str]:
         trained = [path.replace("checkpoint.safetensors", "record.jsonl") for path in self.every_checkpoint()]
@@ -177,7 +190,19 @@ class Listing:
         return [f"{self.results}/records/pretrain_weights/{name}.jsonl" for name in first] + trained
 
     def every_prediction(self) -> list[str]:
-        return unique(self.predictions(run, row.protocol, row.split) for run, row in self.every_run())
+        return unique(
+            self.predictions(run, row.protocol, row.split)
+            for run, row in self.every_run()
+            if row.protocol != TRAINING
+        )
+
+    def every_training_score(self) -> list[str]:
+        """Metrics files that are of trainings, not of predictions."""
+        return unique(
+            self.metrics_file(run, row.protocol, row.split)
+            for run, row in self.every_run()
+            if row.protocol == TRAINING
+        )
 
     def every_metrics_file(self) -> list[str]:
         return unique(
@@ -191,13 +216,13 @@ class Listing:
         return [path.as_posix() for path in self.recipe_files.values()]
 
     def caption_paths(self) -> list[str]:
-        """Caption files of the user's own videos that config.yaml asks for."""
+        """Captions and pseudolabels of the user's own videos that config.yaml asks for."""
         if self.config.own is None:
             return []
         return [
             f"{self.results}/captions/own/{c.method}/{c.variant}/{c.dataset}/seed{c.seed}/{c.protocol}.jsonl"
             for c in self.config.own.caption_with
-        ]
+        ] + self.own_label_tables()
 
     def shard_files(self, stage: str, name: str, release: str, file: str) -> list[str]:
         """One file of each shard of a view or a bank."""

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from retake.schema.card import WeightsCard
+from retake.schema.card import TOKENIZERS, WeightsCard
 from retake.schema.config import Config
 
 
@@ -23,6 +23,17 @@ class Machines:
     def pretrained(self) -> list[str]:
         """Foundations that the graph trains itself."""
         return list(self.weights) if self.scale == "mini" else []
+
+    def with_words(self, names: list[str], kind: str | None) -> list[str]:
+        """Those of the foundations `names` whose tokenizer is of a kind (TOKENIZERS); None: that have none."""
+        files = list(TOKENIZERS[kind]) if kind is not None else []
+        return [name for name in names if self.weights[name].tokenizer == files]
+
+    @property
+    def fetching_mb(self) -> int:
+        """Pickled weights are in memory while they are rewritten."""
+        pickled = any(file.becomes for card in self.weights.values() for file in card.source.files)
+        return 12_000 if pickled and self.published else 1000
 
     @property
     def gpu(self) -> int:
@@ -50,5 +61,6 @@ class Machines:
 
     @property
     def launcher(self) -> str:
-        """What starts a training: Python, or one process a GPU."""
-        return f"torchrun --standalone --nproc-per-node {self.gpu}" if self.gpu > 1 else "python"
+        """What starts a training: what starts every script, or one process a GPU."""
+        alone = "python retake/launch.py"
+        return f"torchrun --standalone --nproc-per-node {self.gpu}" if self.gpu > 1 else alone

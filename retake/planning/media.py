@@ -27,7 +27,10 @@ class Media:
         recipe_files: dict[str, Path]
         weights: dict[str, WeightsCard]
         weights_files: dict[str, Path]
+        banks: dict[str, Job]
 
+        def annotations(self, dataset: str) -> str: ...
+        def release_of(self, dataset: str) -> str: ...
         def recipe_of(self, method: str, variant: str, dataset: str | None = None) -> Recipe: ...
         def shards(self, release: str) -> list[str]: ...
 
@@ -71,7 +74,19 @@ class Media:
             folder = self.media_shard(of, release, shard)
             inputs |= {"streams": f"{folder}/index.parquet", "streams_failures": f"{folder}/failures.csv"}
             inputs["arrays"] = [f"{folder}/{name}" for name in ARRAYS["stream"]]
+        if (dataset := self.views[view].get("segments_of")) is not None:
+            self.check_cut(view, release)
+            inputs["segments"] = self.annotations(dataset)
         return inputs
+
+    def check_cut(self, view: str, release: str) -> None:
+        """A view of another table's segments is one of that table's release. Raises SettingError."""
+        dataset = self.views[view].get("segments_of")
+        if dataset is not None and (of := self.release_of(dataset)) != release:
+            where = f"views.{view}.segments_of"
+            raise SettingError(
+                f"{where}: {dataset!r} reads release {of!r}, and {release!r} is seen through the view"
+            )
 
     def media_arrays(self, view: str, release: str) -> list[str]:
         """The arrays of all shards of a view."""
@@ -82,6 +97,7 @@ class Media:
 
     def arrays_of(self, release: str, view: str | None, bank: str | None) -> tuple[str, list[str]]:
         """(the index, the arrays it points at) of a release seen through a view or written into a bank."""
+        self.check_cut(view or self.banks[bank]["view"], release)
         if view is not None:
             return f"{self.results}/media/{view}/{release}/index.parquet", self.media_arrays(view, release)
         base = f"{self.results}/features/{bank}/{release}"

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 from retake.schema.card import Card
 from retake.schema.config import Config
 from retake.schema.costs import CostRow
-from retake.schema.figures import EmbeddingFigure, Figure, Pick, ScoredFigure, SignalsFigure
+from retake.schema.figures import (
+    EmbeddingFigure,
+    Figure,
+    LabelledFigure,
+    Pick,
+    ScoredFigure,
+    SignalsFigure,
+    StillsFigure,
+)
+from retake.schema.quality import QualityRow
 from retake.schema.recipe import Recipe, Row, Table
 from retake.schema.strict import SettingError
 from retake.schema.tasks import metrics_of
@@ -36,26 +45,25 @@ class Reporting:
         def cost_rows(self, method: str, table: str) -> list[CostRow]: ...
         def told_costs(self, method: str, table: str) -> Job: ...
         def task_of(self, method: str, dataset: str) -> str: ...
+        def trains_on(self, method: str, row: Row) -> bool: ...
+        def quality_rows(self, method: str, table: str) -> list[QualityRow]: ...
+        def label_figure_inputs(self, method: str, figure: str) -> Job: ...
 
     def tables_of(self, method: str, headline: bool = False) -> list[str]:
         """Tables of the method that can be made at this scale with the chosen data sets."""
         recipe = self.recipes[method]
-        chosen = set(self.chosen[method])
         named = [
             name
             for name, table in recipe.tables.items()
-            if self.scale in table.scales and self._can_be_made(recipe, table, chosen)
+            if self.scale in table.scales and self._can_be_made(method, name, table)
         ]
         if headline:
             named = [name for name in named if recipe.tables[name].headline]
         return named + self._unlisted(method)
 
-    @staticmethod
-    def _can_be_made(recipe: Recipe, table: Table, chosen: set[str]) -> bool:
-        """Whether a row is of a chosen data set; a table that only tells costs needs none."""
-        return not table.rows or any(
-            chosen.intersection(recipe.datasets_of(row.dataset)) for row in table.rows
-        )
+    def _can_be_made(self, method: str, name: str, table: Table) -> bool:
+        """Whether a row is measured in this run; a table that only tells costs needs none."""
+        return not table.rows or bool(self.rows(method, name))
 
     def _unlisted(self, method: str) -> list[str]:
         """Chosen data sets that no table of the recipe has a row for: each gets a table of its own name."""
@@ -76,7 +84,7 @@ class Reporting:
         recipe = self.recipes[method]
         if table in recipe.tables:
             parts = [part for row in recipe.tables[table].rows for part in self._runs_of(recipe, row)]
-            return [row for row in parts if row.dataset in self.chosen[method]]
+            return [r for r in parts if r.dataset in self.chosen[method] or self.trains_on(method, r)]
         fit = metrics_of(self.task_of(method, table))
         pattern: dict[tuple, Row] = {}
         for spec in recipe.tables.values():
@@ -124,6 +132,7 @@ class Reporting:
         means = {row.dataset: recipe.means[row.dataset] for row in asked if row.dataset in recipe.means}
         told = self.told_costs(method, table)
         described["costs"] = told.pop("costs")
+        described["labels"] = [row.model_dump(mode="json") for row in self.quality_rows(method, table)]
         job = {"method": method, "table": table, "scale": self.scale, "spec": described, "means": means}
         return job | told
 
@@ -163,6 +172,8 @@ class Reporting:
         described |= {"spec": spec.model_dump(mode="json"), "scale": self.scale}
         if isinstance(spec, ScoredFigure):
             inputs = self._scored_inputs(method, spec)
+        elif isinstance(spec, LabelledFigure | StillsFigure):
+            inputs = self.label_figure_inputs(method, figure)
         elif spec.kind == "cost_accuracy":
             folder = f"{self.results}/tables/{method}"
             release = self.release_of(self.recipes[method].datasets_of(spec.dataset)[0])
@@ -199,10 +210,13 @@ class Reporting:
             for v in spec.variants
         ]
         scores = [self.metrics_file(run, spec.protocol, spec.split) for run in runs]
+        per_item = [path.removesuffix(".json") + ".items.parquet" for path in scores]
+        if spec.kind == "bars":
+            return {"per_item": per_item}
         shown = {d: self.arrays_of(self.release_of(d), next(iter(recipe.views)), None) for d in spec.datasets}
         return {
             "predictions": [self.predictions(run, spec.protocol, spec.split) for run in runs],
-            "per_item": [path.removesuffix(".json") + ".items.parquet" for path in scores],
+            "per_item": per_item,
             "annotations": [self.annotations(d) for d in spec.datasets],
             "media": [shown[d][0] for d in spec.datasets],
             "arrays": [a for d in spec.datasets for a in shown[d][1]],
@@ -210,7 +224,7 @@ class Reporting:
 
     def report_job(self) -> Job:
         config = self.config.model_dump(mode="json")
-        return {"config": config, "results": self.results, "costs": f"{self.results}/costs"}
+        return {"config": config, "results": self.results}
 
     def claims_of(self, method: str) -> str | None:
         file = self.recipe_files[method].parent / "claims.csv"

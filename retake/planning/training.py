@@ -7,6 +7,7 @@ target data set is trained once for all targets.
 from typing import TYPE_CHECKING, Any
 
 from retake.planning.recipes import overlaid, stages_of
+from retake.schema.labels import NOT_SAID, RELEASE
 from retake.schema.recipe import Source, Stage, Start
 from retake.schema.record import digest_of
 from retake.schema.strict import SettingError, did_you_mean
@@ -45,17 +46,22 @@ class Trainings:
             self._keys[place] = ""  # a circle of starts would come back here
             recipe = self.plan.recipe_of(method, variant, dataset)
             spec = recipe.stages[stage]
-            seen = [s.view for s in spec.data if s.view]
+            seen = [s.view or recipe.banks[s.bank].view for s in spec.data if s.view or s.bank]
             seen += [of for name in seen if (of := getattr(recipe.views[name], "of", None))]
             views = {name: recipe.views[name].model_dump(mode="json") for name in seen}
             banks = {s.bank: recipe.banks[s.bank].model_dump(mode="json") for s in spec.data if s.bank}
+            wrote = {
+                s.labels: recipe.labellers[s.labels].model_dump(mode="json", exclude=NOT_SAID)
+                for s in spec.data
+                if s.labels != RELEASE
+            }
             starts = [
                 start.weights or [self._key(method, v, s, start.dataset or dataset), start.dataset]
                 for start in self.starts(method, variant, stage, dataset)
                 for v, s in [self._origin(method, variant, start)]
             ]
             sizes = overlaid(recipe.model, spec.model)
-            parts = [spec.model_dump(mode="json"), sizes, recipe.card_sizes, views, banks, starts]
+            parts = [spec.model_dump(mode="json"), sizes, recipe.card_sizes, views, banks, wrote, starts]
             self._keys[place] = digest_of(parts)
         return self._keys[place]
 
@@ -119,21 +125,21 @@ class Trainings:
 
     # --- jobs ----------------------------------------------------------------------------------------------
 
-    def source(self, views: Any, entry: Source, dataset: str, split: str) -> tuple[Job, Job]:
+    def source(
+        self, views: Any, entry: Source, dataset: str, split: str, labels: str = RELEASE
+    ) -> tuple[Job, Job]:
         """(JSON, inputs) of one data set's split as a stage's data `entry` sees it: through a view or from a bank.
 
-        `views` has the views of the recipe or card that the entry stands in.
+        `views` has the views of the recipe or card that the entry stands in; `labels` says who wrote the references.
         """
         plan = self.plan
-        index, arrays = plan.arrays_of(plan.release_of(dataset), entry.view, entry.bank)
-        annotations = plan.annotations(dataset)
-        data = {
-            "dataset": dataset,
-            "split": split,
-            "annotations": annotations,
-            "index": index,
-            "kind": views[entry.view].kind if entry.view else "features",
-        }
+        release = plan.release_of(dataset)
+        annotations = plan.annotations(dataset) if labels == RELEASE else plan.label_table(labels, release)
+        data = {"dataset": dataset, "split": split, "annotations": annotations}
+        if entry.text:
+            return {**data, "kind": "text"}, {"annotations": [annotations], "index": [], "arrays": []}
+        index, arrays = plan.arrays_of(release, entry.view, entry.bank)
+        data |= {"index": index, "kind": views[entry.view].kind if entry.view else "features"}
         if entry.signal is not None:
             data["signal"] = entry.signal
         if entry.sample is not None:
@@ -151,7 +157,7 @@ class Trainings:
         entries, inputs = [], {"annotations": [], "index": [], "arrays": []}
         for entry in spec.data:
             name = dataset if entry.dataset == "target" else entry.dataset
-            data, files = self.source(recipe.views, entry, name, entry.split)
+            data, files = self.source(recipe.views, entry, name, entry.split, entry.labels)
             entries.append({**data, "share": entry.share, "rows": entry.rows})
             inputs = {kind: list(dict.fromkeys(inputs[kind] + files[kind])) for kind in inputs}
         validation = None
@@ -160,6 +166,8 @@ class Trainings:
             inputs = {kind: list(dict.fromkeys(inputs[kind] + files[kind])) for kind in inputs}
         start = self._start(run, stage)
         inputs["start"] = [s["checkpoint"] for s in start]
+        if words := [path for s in start for path in s.get("tokenizer", {}).values()]:
+            inputs["tokenizer"] = words
         rest = spec.model_dump(mode="json", exclude={"data", "start", "model", "validation"})
         job = {
             "task": self.plan.task_of(method, dataset),
@@ -187,21 +195,40 @@ class Trainings:
     def _start(self, run: Job, stage: str) -> list[Job]:
         found = []
         for start in self.starts(run["method"], run["variant"], stage, run["dataset"]):
+            words: Job = {}
             if start.weights:
                 path = self.plan.weights_path(start.weights)
+                if files := self.plan.tokenizer_of(start.weights):
+                    words = {"tokenizer": files}
             else:
                 variant, origin = self._origin(run["method"], run["variant"], start)
-                at = {**run, "variant": variant, "dataset": start.dataset or run["dataset"]}
-                path = self.checkpoint(at, origin)
-            found.append({"checkpoint": path, "into": start.into, "leave_out": list(start.leave_out)})
+                path = self.checkpoint(self._at(run, variant, start), origin)
+            found.append(
+                {"checkpoint": path, "into": start.into, "leave_out": list(start.leave_out), **words}
+            )
         return found
+
+    @staticmethod
+    def _at(run: Job, variant: str, start: Start) -> Job:
+        """The run whose checkpoint a start names: another data set's or seed's where it says so."""
+        seed = run["seed"] if start.seed is None else start.seed
+        return {**run, "variant": variant, "dataset": start.dataset or run["dataset"], "seed": seed}
+
+    def needed(self, run: Job, stage: str) -> dict[str, tuple[Job, str]]:
+        """Checkpoint -> (run, stage) that trains it, of the stage and of all that it starts from, in order."""
+        found: dict[str, tuple[Job, str]] = {}
+        for start in self.starts(run["method"], run["variant"], stage, run["dataset"]):
+            if not start.weights:
+                variant, origin = self._origin(run["method"], run["variant"], start)
+                found |= self.needed(self._at(run, variant, start), origin)
+        return found | {self.checkpoint(run, stage): (run, stage)}
 
     def pretrain_job(self, weights: str) -> Job:
         """Inputs and JSON of a foundation that is trained here: its card's stage on its card's data set."""
         card = self.plan.weights[weights].mini
         spec = card.pretrain
         assert spec is not None, f"{weights} is trained here"
-        entry = Source(dataset=spec.dataset, split=spec.split, view=spec.view)
+        entry = Source(dataset=spec.dataset, split=spec.split, view=spec.view, text=spec.text)
         data, inputs = self.source(spec.views, entry, spec.dataset, spec.split)
         validation = None
         if spec.validation is not None:
@@ -218,7 +245,7 @@ class Trainings:
             "validation": validation,
         }
         rest = spec.model_dump(
-            mode="json", exclude={"task", "dataset", "split", "view", "views", "validation"}
+            mode="json", exclude={"task", "dataset", "split", "view", "text", "views", "validation"}
         )
         job |= {"start": [], **rest, "resume": {"every_s": 300.0}, "max_steps": self.plan.config.max_steps}
         return {"inputs": inputs, "recipe": job}

@@ -19,9 +19,11 @@ from retake.report.bootstrap import Interval, bleu4_of, mean_bootstrap, mean_of,
 from retake.report.measured import Gain, Key, Measured, read_measured, runs_of
 from retake.report.reported import Reported, number, read_csv, read_reported
 from retake.report.told_costs import read_costs
+from retake.report.told_labels import read_qualities
 from retake.report.verdict import in_unit
 from retake.schema.costs import COUNTED, TIMED, CostFile
-from retake.schema.tasks import METRICS
+from retake.schema.quality import OF_LABELS, QualityFile
+from retake.schema.tasks import METRICS, TRAINED, TRAINING
 
 COLUMNS = [
     *("id", "where", "statement", "metric", "a", "b", "dataset", "split", "protocol", "direction"),
@@ -79,13 +81,16 @@ def read_claims(path: Path) -> list[dict]:
             )
         if said := [name for name in OF_DATA if of_cost and row[name]]:
             raise ValueError(f"{place}: {said[0]}: a cost has none, not {row[said[0]]!r}")
-        may_be_empty = {"size", *(OF_DATA if of_cost else ())}
+        may_be_empty = {"size", *(OF_DATA if of_cost else OF_DATA[1:] if row["metric"] in OF_LABELS else ())}
+        may_be_empty |= {"unit"} if row["metric"] in METRICS and not METRICS[row["metric"]].unit else set()
         if empty := [name for name in COLUMNS if not row[name] and name not in may_be_empty]:
             raise ValueError(f"{place}: {empty[0]} is empty")
         if row["id"] in seen:
             raise ValueError(f"{place}: id {row['id']!r} stands twice")
         if row["metric"] not in METRICS:
             raise ValueError(f"{place}: no metric {row['metric']!r}; have {', '.join(METRICS)}")
+        if (row["metric"] in TRAINED) != (row["protocol"] == TRAINING):
+            raise ValueError(f"{place}: {row['metric']} is not of protocol {row['protocol']!r}")
         if row["direction"] not in DIRECTIONS:
             raise ValueError(f"{place}: direction {row['direction']!r}: expected {' or '.join(DIRECTIONS)}")
         size = number(row["size"], f"{place}: size")
@@ -172,20 +177,28 @@ class Sides:
         return arrays[1] if isinstance(self.b, Gain) else self.b
 
 
-def _compared(claim: dict, sides: Sides) -> tuple[Interval, int, list[str]]:
-    """The interval of a - b (stored unit), the number of items, and notes."""
+def _over_seeds(metric: str, sides: Sides, rng: np.random.Generator) -> Interval:
+    """The interval of a - b where only seeds are drawn."""
+    values = [
+        np.array(side.values(metric, sides.seeds)) for side in (sides.a, sides.b) if isinstance(side, Gain)
+    ]
+    return seed_bootstrap(values[0], sides.right(values), rng=rng)
+
+
+def _compared(claim: dict, sides: Sides) -> tuple[Interval, int | None, list[str]]:
+    """The interval of a - b (stored unit), the number of items (None: it is of trainings), and notes."""
     metric, seeds = claim["metric"], sides.seeds
     seed = hashlib.sha256(claim["id"].encode()).digest()
     rng = np.random.default_rng(int.from_bytes(seed[:8], "big"))
+    if metric in TRAINED:
+        why = "a training has no items"
+        return _over_seeds(metric, sides, rng), None, [f"bootstrap over seeds only: {why}"]
     stacked = [_stacked(metric, [_items_of(run, seeds) for run in pair]) for pair in sides.pairs()]
     whole = [one for one in stacked if one is not None]
     if len(whole) < len(stacked):
-        values = [
-            np.array(side.values(metric, seeds)) for side in (sides.a, sides.b) if isinstance(side, Gain)
-        ]
-        interval = seed_bootstrap(values[0], sides.right(values), rng=rng)
-        notes = ["bootstrap over seeds only: the metric does not decompose over items"]
-        return interval, sides.a.items(seeds)[0] or 0, notes
+        why = "the metric does not decompose over items"
+        num_items = sides.a.items(seeds)[0] or 0
+        return _over_seeds(metric, sides, rng), num_items, [f"bootstrap over seeds only: {why}"]
     num_items, at_most = (sum(counts) for counts in zip(*(one[1:] for one in whole), strict=True))
     notes = [] if num_items == at_most else [f"the {num_items} items that every run scored, of {at_most}"]
     parts = [(arrays[0], sides.right(arrays)) for arrays, _, _ in whole]
@@ -221,7 +234,7 @@ def _sides(claim: dict, runs: Runs, reported: list[Reported], scale: str) -> Sid
 def _counted(claim: dict, files: Mapping[str, CostFile], base: Judged) -> Judged:
     """`base` with what was counted: there is no spread, and the networks are the paper's at any scale."""
     values = {}
-    for file in (one for one in files.values() if one.kind == "operations"):
+    for file in (one for one in files.values() if not one.timed):
         values |= {name: of[claim["metric"]] for name, of in file.values.items() if claim["metric"] in of}
     if missing := [claim[side] for side in "ab" if claim[side] not in values]:
         base.note = f"no cost of {missing[0]}"
@@ -236,12 +249,33 @@ def _counted(claim: dict, files: Mapping[str, CostFile], base: Judged) -> Judged
     return base
 
 
+def _labelled(claim: dict, files: Mapping[tuple[str, str], QualityFile], base: Judged) -> Judged:
+    """`base` with what was found of labels; the claim's a and b are rows of the file of its data set."""
+    here = [file for (_, dataset), file in files.items() if dataset == claim["dataset"]]
+    known = [file for file in here if claim["metric"] in file.differences]
+    if len(known) != 1 or {claim["a"], claim["b"]} != {"asr", "pseudo"}:
+        lacks = f"{claim['metric']} of them has no interval" if any(file.differences for file in here) else ""
+        base.note = (lacks or "nobody judged the labels") if here else f"no labels of {claim['dataset']}"
+        return base
+    found, scale = known[0].differences[claim["metric"]], in_unit(1.0, claim["metric"], claim["unit"])
+    values = (found.value, found.low, found.high)
+    if claim["a"] == "asr":
+        values = (-found.value, -found.high, -found.low)
+    base.difference, base.low, base.high = (value * scale for value in values)
+    base.verdict, base.items = judge(claim["direction"], Interval(*values)), known[0].clips["pseudo"]
+    notes = [MINI] * (base.scale == "mini")
+    base.note = "; ".join([*notes, f"judged by {known[0].judged_by}; videos drawn anew"])
+    return base
+
+
 def _judged(
-    claim: dict, runs: Runs, reported: list[Reported], files: Mapping[str, CostFile], base: Judged
+    claim: dict, runs: Runs, reported: list[Reported], files: tuple[Mapping, Mapping], base: Judged
 ) -> Judged:
-    """`base` with what was found."""
+    """`base` with what was found. files: of costs, and of the quality of labels."""
     if claim["metric"] in COUNTED:
-        return _counted(claim, files, base)
+        return _counted(claim, files[0], base)
+    if claim["metric"] in OF_LABELS:
+        return _labelled(claim, files[1], base)
     sides = _sides(claim, runs, reported, base.scale)
     if isinstance(sides, str):
         base.note = sides
@@ -274,17 +308,19 @@ def judge_claims(
     out: Path,
     means: Mapping[str, list[str]] = MappingProxyType({}),
     cost_files: Sequence[Path] = (),
+    quality_files: Sequence[Path] = (),
 ) -> list[Judged]:
     """Judge every claim of `claims` by metrics files and the items table beside each; write `out`.
 
     means says of which data sets a claim's data set is the mean.
     Seeds and items are drawn together and for both variants alike, 2,000 times, with a generator fixed by
     the claim's id; over seeds only where the metric does not decompose. A claim whose runs are not there is
-    "not run". A claim about a counted cost is judged by the cost files, which have no spread.
+    "not run". A claim about a counted cost is judged by the cost files, which have no spread; one about labels
+    (a and b are asr and pseudo) by the file of their quality, which has the interval.
     """
     runs = Runs(read_measured(metrics_files, method=method, scale=scale), means)
     printed = read_reported(reported)
-    files = read_costs(cost_files, method)
+    files = (read_costs(cost_files, method), read_qualities(quality_files, scale))
     judged = [
         _judged(row, runs, printed, files, Judged(method=method, scale=scale, **row))
         for row in read_claims(claims)

@@ -11,9 +11,11 @@ from typing import Any
 
 import pandas as pd
 
+from retake.report.figures_bars import bars_svg, bars_table
 from retake.report.figures_captions import captions_svg, captions_table
 from retake.report.figures_cost import cost_accuracy_svg, cost_accuracy_table
 from retake.report.figures_embedding import embedding_svg, embedding_table
+from retake.report.figures_labels import labelled_svg, labelled_table, stills_svg, stills_table
 from retake.report.figures_lines import lines_svg, lines_table
 from retake.report.figures_signals import signals_svg, signals_table
 
@@ -51,7 +53,10 @@ def draw_figure(
     spec: the recipe's figure. inputs, by kind:
     captions, lines  predictions and per_item, told apart by their paths; annotations and media, one each for
                      spec["datasets"], in that order
+    bars             per_item
     signals, embedding  examples and frames, as extract_examples writes them
+    labelled         shown, a file a shard as the labelling keeps them, and asr (annotations)
+    stills           pictures, as caption_stills writes them
     cost_accuracy    tables (of times, of scores), media (one), with `size` (height, width) of that view's frames
     Raises ValueError on an unknown kind, an input too few, a missing run, or an item without score, prediction or
     frames.
@@ -78,6 +83,10 @@ def _captions(where: str, spec: dict, inputs: Mapping[str, Any], _: About) -> Ma
 def _lines(where: str, spec: dict, inputs: Mapping[str, Any], _: About) -> Made:
     _by_dataset(where, spec, inputs)
     return lines_table(where, spec, runs_of(list(inputs["per_item"]))), lines_svg
+
+
+def _bars(where: str, spec: dict, inputs: Mapping[str, Any], _: About) -> Made:
+    return bars_table(where, spec, runs_of(list(inputs["per_item"]))), bars_svg
 
 
 def _by_dataset(where: str, spec: dict, inputs: Mapping[str, Any]) -> tuple[dict, dict]:
@@ -107,10 +116,21 @@ def _cost_accuracy(where: str, spec: dict, inputs: Mapping[str, Any], about: Abo
     return cost_accuracy_table(where, spec, tables, media[0], about[:2], about[2]), cost_accuracy_svg
 
 
+def _labelled(where: str, spec: dict, inputs: Mapping[str, Any], _: About) -> Made:
+    return labelled_table(where, spec, list(inputs["shown"]), inputs["asr"]), labelled_svg
+
+
+def _stills(where: str, spec: dict, inputs: Mapping[str, Any], _: About) -> Made:  # noqa: ARG001
+    return stills_table(where, inputs["pictures"]), stills_svg
+
+
 KINDS = {
     "captions": _captions,
     "lines": _lines,
+    "bars": _bars,
     "signals": _signals,
     "embedding": _embedding,
     "cost_accuracy": _cost_accuracy,
+    "labelled": _labelled,
+    "stills": _stills,
 }

@@ -1,7 +1,7 @@
 """What was measured: metrics files, found by what they are of, and what a row of a table makes of them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,8 +28,8 @@ class Measured:
             found.append(self.files[seed].values[metric])
         return found
 
-    def items(self, seeds: list[int]) -> tuple[int, int | None]:
-        """Items scored, and items there are, of the seeds that are there (one at least).
+    def items(self, seeds: list[int]) -> tuple[int | None, int | None]:
+        """Items scored, and items there are, of the seeds that are there (one at least); a training has none.
 
         Raises ValueError, naming the files, where seeds scored different numbers.
         """
@@ -73,8 +73,14 @@ class Gain:
         if not there:
             return None, None
         counts = [run.items(there) for run in self.runs]
-        of = [total for _, total in counts]
-        return sum(items for items, _ in counts), None if None in of else sum(t for t in of if t is not None)
+        scored, of = zip(*counts, strict=True)
+        return _sum(scored), _sum(of)
+
+
+def _sum(counts: Sequence[int | None]) -> int | None:
+    """Their sum; None where one is not known."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def _mean(sides: list[list[float]]) -> list[float]:

@@ -16,6 +16,7 @@ from retake.report.page_claims import claim_groups
 from retake.report.page_costs import cost_groups, failures
 from retake.report.page_curves import training_curves
 from retake.report.page_figures import shown_figures
+from retake.report.page_labels import labelled_videos
 from retake.report.page_tables import shown_tables
 from retake.schema.metrics_file import MetricsFile
 from retake.schema.record import Record
@@ -88,6 +89,14 @@ def _minute(stamp: str) -> str:
         return stamp
 
 
+def _shown(results: Path, config: dict[str, Any]) -> list[Path]:
+    """Pictures of the user's own videos that the config's labellers captioned, in the order of the shards."""
+    names = (config.get("own") or {}).get("label_with") or []
+    return [
+        path for name in names for path in sorted(results.glob(f"pseudolabels/{name}/own/*/shown.parquet"))
+    ]
+
+
 def _check_size(parts: dict[str, str], page: str) -> None:
     size = len(page.encode("utf-8"))
     if size <= LIMIT_BYTES:
@@ -120,7 +129,6 @@ def render_report(
     claims: Path | None,
     metrics: list[Path],
     records: list[Path],
-    costs: Path,
     results: Path,
     config: dict[str, Any],
     provenance: dict[str, Any],
@@ -130,17 +138,18 @@ def render_report(
     """Write the page.
 
     tables: CSVs, an .md of the same stem beside each; figures: SVGs, a .csv beside each; claims: the
-    collected CSV; records: of jobs, those of trainings with curves; costs: folder of Snakemake's benchmark
-    files; results: the scale's results folder, searched for failures.csv; provenance: name -> value or
-    mapping; methods: recipe.yaml files. Absent optional inputs (no table, figure, claim, cost) give a section
-    that says so. Raises PageTooLarge over LIMIT_BYTES, ValueError on a file that is not what it should be.
+    collected CSV; records: of jobs, those of trainings with curves; results: the scale's results folder,
+    searched for failures.csv and labels and for what all records say of costs; provenance: name -> value or
+    mapping; methods: recipe.yaml files. A section without input (no table, figure, claim, cost) says so.
+    Raises PageTooLarge over LIMIT_BYTES, ValueError on a file that is not what it should be.
     """
     environment = _environment()
     read = [Record.read(path) for path in records]
-    spent, judged, shown = cost_groups(costs, read), claim_groups(claims), shown_figures(figures)
+    spent, judged, shown = cost_groups(results), claim_groups(claims), shown_figures(figures)
     listed = {
         "tables": {"tables": shown_tables(tables)},
         "claims": {"groups": judged},
+        "labels": {"groups": labelled_videos(_shown(Path(results), config))},
         "curves": {"trainings": training_curves(read)},
         "costs": {"groups": spent},
         "failures": {"releases": failures(results)},

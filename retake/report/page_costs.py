@@ -5,63 +5,33 @@ import json
 from pathlib import Path
 from typing import Any
 
-from retake.schema.record import Record
 
-
-def _value(text: Any) -> float | None:
-    """Snakemake writes null, "-" or "NA" for what it had no time to measure."""
-    try:
-        return float(text)
-    except (TypeError, ValueError):
-        return None
-
-
-def _from_benchmarks(costs: Path) -> list[dict[str, Any]]:
-    jobs = []
-    for path in sorted(Path(costs).rglob("*.jsonl")):
-        rule, *rest = path.relative_to(costs).with_suffix("").parts
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        if not lines:
-            continue
+def _jobs(results: Path) -> list[dict[str, Any]]:
+    """What each job that has ended says of itself: the first and last line of its record."""
+    found = []
+    for path in sorted([*results.glob("records/**/*.jsonl"), *results.glob("training/**/record.jsonl")]):
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line]
         try:
-            last = json.loads(lines[-1])
-        except json.JSONDecodeError:
-            raise ValueError(f"{path}: last line is not JSON: {lines[-1][:80]!r}") from None
-        cpu = _value(last.get("cpu_time"))
-        jobs.append(
-            {
-                "rule": rule,
-                "job": "/".join(rest) or rule,
-                "wall_s": _value(last.get("s")),
-                "cpu_s": cpu,
-                "peak_mb": _value(last.get("max_rss")),
-            }
-        )
-    return jobs
+            head, end = (json.loads(line) for line in (lines[0], lines[-1]))
+        except (IndexError, json.JSONDecodeError):
+            raise ValueError(f"{path}: not a record: its first and last line are not JSON") from None
+        if head.get("kind") != "job":
+            raise ValueError(f"{path}, line 1: no line of kind 'job'; not a record")
+        if end.get("kind") != "end":
+            continue
+        name = "/".join(str(value) for value in head.get("wildcards", {}).values())
+        measured = {key: end.get(key) for key in ("wall_s", "cpu_s", "peak_mb")}
+        found.append({"rule": head["rule"], "job": name or head["rule"]} | measured)
+    return found
 
 
-def _from_records(records: list[Record]) -> list[dict[str, Any]]:
-    return [
-        {
-            "rule": r.job["rule"],
-            "job": "/".join(str(v) for v in r.job.get("wildcards", {}).values()) or r.job["rule"],
-            "wall_s": r.end.get("wall_s"),
-            "cpu_s": None,
-            "peak_mb": r.end.get("peak_mb"),
-        }
-        for r in records
-        if r.end is not None
-    ]
+def cost_groups(results: Path) -> list[dict[str, Any]]:
+    """Jobs by rule, dearest first: wall and processor time in seconds, peak memory in MB (None: not measured).
 
-
-def cost_groups(costs: Path, records: list[Record]) -> list[dict[str, Any]]:
-    """Jobs by rule, dearest first: wall time in seconds, peak memory in MB (None: not measured).
-
-    From Snakemake's benchmark files <costs>/<rule>/...jsonl; a rule that has none is told by its records.
+    From the jobs' records below `results`. Snakemake's own benchmark files are of the process that it starts, which
+    waits while the job server's fork does the work: their wall time is the job's, start-up included, the rest is not.
     """
-    jobs = _from_benchmarks(costs) if Path(costs).is_dir() else []
-    measured = {job["rule"] for job in jobs}
-    jobs += [job for job in _from_records(records) if job["rule"] not in measured]
+    jobs = _jobs(Path(results))
     groups: dict[str, list[dict[str, Any]]] = {}
     for job in jobs:
         groups.setdefault(job["rule"], []).append(job)
@@ -86,9 +56,15 @@ def cost_groups(costs: Path, records: list[Record]) -> list[dict[str, Any]]:
 
 
 def failures(results: Path) -> list[dict[str, Any]]:
-    """Each view of each release with the videos that could not be read (media/*/*/failures.csv)."""
+    """Each view of each release with the videos that could not be read (media/*/*/failures.csv), and each labeller
+    of each release with the clips that it could not caption (pseudolabels/*/*/failures.csv).
+    """
     found = []
-    for path in sorted(Path(results).glob("media/*/*/failures.csv")):
+    for path in [
+        p
+        for kind in ("media", "pseudolabels")
+        for p in sorted(Path(results).glob(f"{kind}/*/*/failures.csv"))
+    ]:
         with Path(path).open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         found.append({"view": path.parts[-3], "release": path.parts[-2], "rows": rows})

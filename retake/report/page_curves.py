@@ -11,7 +11,7 @@ from retake.schema.tasks import METRICS
 WIDTH, HEIGHT = 340, 200
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 30
 POINTS = 240  # a curve is thinned to about this many
-HIDDEN = ("train/lr", "train/items_per_s", "train/grad")
+HIDDEN = ("train/lr", "train/items_per_s", "train/grad", "train/diverged")
 Curve = list[tuple[float, float]]
 
 

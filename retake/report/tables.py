@@ -16,6 +16,7 @@ from retake.report.measured import Gain, Key, Measured, read_measured, runs_of
 from retake.report.reported import Reported, read_reported
 from retake.report.tables_text import readable
 from retake.report.told_costs import Told, read_costs, told_of
+from retake.report.told_labels import ToldLabels, read_qualities, told_labels
 from retake.report.verdict import in_unit, verdict
 from retake.schema.recipe import Row, Table
 from retake.schema.strict import checked_as
@@ -67,7 +68,7 @@ class Line:
 
     printed: dict[str, Reported]
     row: Row | None
-    told: Told | None = None
+    told: Told | ToldLabels | None = None
 
     @property
     def first(self) -> Reported | None:
@@ -183,15 +184,14 @@ def _cell(place: Place, line: Line, metric: str, measured: Gain, seeds: list[int
     )
 
 
-def _told_cell(place: Place, line: Line, metric: str, told: Told, scale: str) -> Cell:
-    """The cell of one cost: what was counted or timed is in the metric's own unit."""
+def _told_cell(place: Place, line: Line, metric: str, told: Told | ToldLabels, scale: str) -> Cell:
+    """The cell of one cost, or of what is said of labels: in the metric's own unit."""
     printed = line.printed.get(metric)
     asked = metric in told.metrics
     value = told.value(metric) if asked else None
     paper = printed.value if printed else None
-    notes = [
-        note for note in (printed.note if printed else "", told.note() if value is not None else "") if note
-    ]
+    said = told.note(metric) if asked else ""
+    notes = [note for note in (printed.note if printed else "", said) if note]
     return Cell(
         row=place.number,
         metric=metric,
@@ -201,7 +201,7 @@ def _told_cell(place: Place, line: Line, metric: str, told: Told, scale: str) ->
         ours=value,
         standard_error=None,
         seeds=0,
-        items=None,
+        items=told.items,
         items_of=None,
         verdict=told.word(metric, paper, printed.tolerance if printed else None) if asked else "not run",
         scale=told.scale(scale),
@@ -210,8 +210,8 @@ def _told_cell(place: Place, line: Line, metric: str, told: Told, scale: str) ->
     )
 
 
-def _with_costs(lines: list[Line], told: list[Told]) -> list[Line]:
-    """`lines`, printed costs with what tells them; then costs that the paper does not print.
+def _with_told(lines: list[Line], told: list[Told | ToldLabels]) -> list[Line]:
+    """`lines`, printed costs and labels with what tells them; then such as the paper does not print.
 
     A printed row is a system's where it has no data set and the system's name. Raises ValueError on a printed
     cost that is quoted: it would be no cost of ours.
@@ -294,22 +294,24 @@ def tabulate(
     means: Mapping[str, list[str]] = MappingProxyType({}),
     cost_files: Sequence[Path] = (),
     systems: Mapping[str, Any] = MappingProxyType({}),
+    quality_files: Sequence[Path] = (),
 ) -> list[Cell]:
     """Write the table `table` of `method`: printed rows in printed order, then rows that only we measure.
 
     spec is the recipe's table (schema.recipe.Table) with its seeds. means says of which data sets a row's data
-    set is the mean, `systems` what those whose cost is told are called. A row of which no metrics file is given
-    is "not run". Raises ValueError or SettingError: unknown key of spec, no seeds, a metrics or cost file that no
-    row asks for or that lacks the row's metric, another method or scale, seeds with different numbers of items,
-    ambiguous rows.
+    set is the mean, `systems` what those whose cost is told are called; quality_files say how good labels are.
+    A row of which no metrics file is given is "not run". Raises ValueError or SettingError: unknown key of spec,
+    no seeds, a metrics, cost or quality file that no row asks for or that lacks the row's metric, another method
+    or scale, seeds with different numbers of items, ambiguous rows.
     """
     asked = checked_as(Table, spec, f"{method}: tables.{table}")
-    told = told_of(asked.costs, read_costs(cost_files, method), systems)
+    told: list[Told | ToldLabels] = [*told_of(asked.costs, read_costs(cost_files, method), systems)]
+    told += told_labels(asked.labels, read_qualities(quality_files, scale))
     if not asked.seeds:
         raise ValueError(f"{method}: tables.{table}: seeds: expected at least one")
     measured = read_measured(metrics_files, method=method, scale=scale)
     _check_used(asked.rows, means, asked.seeds, measured)
-    lines = _with_costs(_lines(table, asked.rows, read_reported(reported)), told)
+    lines = _with_told(_lines(table, asked.rows, read_reported(reported)), told)
     metrics = list(dict.fromkeys(metric for line in lines for metric in line.metrics))  # in printed order
     cells = [
         _told_cell(place, line, metric, line.told, scale)

@@ -8,7 +8,7 @@ from retake.schema.tasks import METRICS, MS
 if TYPE_CHECKING:
     from retake.report.tables import Cell
 
-PLACES = {"percent": 1, "GFLOPs": 1, MS: 2}  # unit -> digits after the point; of others three
+PLACES = {"percent": 1, "GFLOPs": 1, "steps": 1, MS: 2}  # unit -> digits after the point; of others three
 
 
 def _shown(value: float | None, places: int) -> str:

@@ -23,7 +23,7 @@ class Told:
 
     @property
     def timed(self) -> bool:
-        return self.file.kind == "time"
+        return self.file.timed
 
     def value(self, metric: str) -> float | None:
         """None where the system has no such cost: one that prepares nothing has no time of preparing."""
@@ -32,7 +32,11 @@ class Told:
     def scale(self, scale: str) -> str:
         return scale if self.timed else COUNTED_SCALE
 
-    def note(self) -> str:
+    @property
+    def items(self) -> int | None:
+        return None
+
+    def note(self, metric: str) -> str:  # noqa: ARG002  every time was taken on the same machine
         return f"measured on {self.file.machine}" if self.timed else ""
 
     def word(self, metric: str, reported: float | None, tolerance: float | None) -> str:

@@ -21,6 +21,7 @@ class Own(Strict):
 
     # where their captions come from when nothing is trained on them
     caption_with: list["CaptionWith"] = []
+    label_with: list[str] = []  # labellers of the recipes that write a pseudolabel for each chunk of them
 
     @model_validator(mode="after")
     def one_table(self) -> "Own":
@@ -54,6 +55,7 @@ class Config(Strict):
     run: list[Entry] = Field(min_length=1)  # methods, and the data sets to run them on
     folders: dict[str, str] = {}  # release, or weights/<name> -> a folder that you have
     own: Own | None = None
+    judgements: dict[str, str] = {}  # data set -> a CSV of what people said of its labels; see judge_labels
     mini_world: dict[str, float | int | str] = {}  # laid over every mini release's options
     mini_size: float = Field(1.0, gt=0)  # how many times a mini split's own size is made; shards grow with it
     max_steps: PositiveInt | None = None  # optimiser steps a stage at most: to try a recipe out

@@ -1,20 +1,22 @@
 """What systems cost: which networks and what preparation they have, what is told of it, and the file that says it.
 
-A system is the whole way from a coded video to scores. What it costs is counted from its networks, which needs
-neither data nor weights, or timed on the machine at hand.
+A system is the whole way from a coded video to scores, or a block: a part of the method's own network, alone. What
+it costs is counted from its networks, which needs neither data nor weights, or timed on the machine at hand.
 """
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
 from retake.schema.strict import Strict
 from retake.schema.views import Name, Side
 
-COUNTED = ("gflops",)  # metrics of a cost of kind operations
-TIMED = ("ms_prepare", "ms_prepare_many", "ms_in_turn", "ms_at_once")  # of kind time
+OPERATIONS, PAIRS = ("gflops",), ("pairs",)  # metrics of a cost of kind operations, and of kind pairs
+TIMES = ("ms_prepare", "ms_prepare_many", "ms_in_turn", "ms_at_once")  # of kind time
+STEPS = ("ms_step", "mb_kept")  # of kind step
+COUNTED, TIMED = (*OPERATIONS, *PAIRS), (*TIMES, *STEPS)
 
 
 class Pass(Strict):
@@ -48,9 +50,20 @@ class Prepare(Strict):
 
 
 class System(Strict):
+    """Networks with what is prepared for them; or a block, which the method's blocks.py makes of these arguments."""
+
     label: str | None = None
     prepare: Prepare | None = None
-    networks: list[Pass] = Field(min_length=1)
+    networks: list[Pass] = []
+    block: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def one_kind(self) -> "System":
+        if bool(self.networks) == (self.block is not None):
+            raise ValueError("expected either networks or a block")
+        if self.block is not None and self.prepare is not None:
+            raise ValueError("prepare: nothing is prepared for a block")
+        return self
 
 
 class OperationsCost(Strict):
@@ -58,10 +71,11 @@ class OperationsCost(Strict):
 
     kind: Literal["operations"]
     systems: list[Name] = Field(min_length=1)
+    of: ClassVar[str] = "networks"
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        return COUNTED
+        return OPERATIONS
 
 
 class TimeCost(Strict):
@@ -76,13 +90,41 @@ class TimeCost(Strict):
     pairs: PositiveInt  # of frames between which flow is computed
     videos: PositiveInt  # whose frames go through a network together
     repeats: PositiveInt
+    of: ClassVar[str] = "networks"
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        return TIMED
+        return TIMES
 
 
-Cost = Annotated[OperationsCost | TimeCost, Field(discriminator="kind")]
+class PairsCost(Strict):
+    """Pairs of a query and a key that blocks of attention compare: what their cost grows with."""
+
+    kind: Literal["pairs"]
+    systems: list[Name] = Field(min_length=1)
+    block: dict[str, Any] = {}  # arguments of every system's block that it does not give itself
+    of: ClassVar[str] = "block"
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return PAIRS
+
+
+class StepCost(Strict):
+    """Of blocks, forward and backward: milliseconds, the median over repeats, and memory kept in between."""
+
+    kind: Literal["step"]
+    systems: list[Name] = Field(min_length=1)
+    block: dict[str, Any] = {}  # arguments of every system's block that it does not give itself
+    repeats: PositiveInt
+    of: ClassVar[str] = "block"
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return STEPS
+
+
+Cost = Annotated[OperationsCost | TimeCost | PairsCost | StepCost, Field(discriminator="kind")]
 
 
 class CostFile(Strict):
@@ -90,9 +132,13 @@ class CostFile(Strict):
 
     method: str
     cost: str
-    kind: Literal["operations", "time"]
+    kind: Literal["operations", "time", "pairs", "step"]
     machine: str | None  # what it was timed on, in words; nothing where it was counted
     values: dict[str, dict[str, float]]  # system -> metric -> value
+
+    @property
+    def timed(self) -> bool:
+        return self.machine is not None
 
     @classmethod
     def read(cls, path: str | Path) -> "CostFile":

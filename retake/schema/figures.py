@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from retake.schema.strict import Strict
 from retake.schema.views import Name
@@ -18,7 +18,7 @@ class Pick(Strict):
 class ScoredFigure(Strict):
     """A figure of what variants answered, or of their scores."""
 
-    kind: Literal["captions", "lines"]
+    kind: Literal["captions", "lines", "bars"]
     title: str
     scales: Scales = ["mini", "paper"]
     headline: bool = False
@@ -29,6 +29,15 @@ class ScoredFigure(Strict):
     seed: PositiveInt = 1
     metric: str | None = None
     pick: list[Pick] = []
+    labels: dict[str, str] = {}  # of bars: what stands under a variant's; left out: its name
+
+    @model_validator(mode="after")
+    def bars_are_of_a_metric(self) -> "ScoredFigure":
+        if self.kind == "bars" and self.metric is None:
+            raise ValueError("metric: missing; bars are as high as one")
+        if unknown := sorted(self.labels.keys() - set(self.variants)):
+            raise ValueError(f"labels: {unknown[0]!r} is none of the variants")
+        return self
 
 
 class _OfFrames(Strict):
@@ -100,6 +109,51 @@ class CostAccuracyFigure(Strict):
         return [self.dataset]
 
 
+class LabelledFigure(Strict):
+    """Clips of a release with what was spoken in them and what a labeller says."""
+
+    kind: Literal["labelled"]
+    title: str
+    scales: Scales = ["mini", "paper"]
+    headline: bool = False
+    labeller: Name
+    dataset: str  # whose captions are what was spoken
+    clips: PositiveInt = 3
+
+    @property
+    def datasets(self) -> list[str]:
+        """None that must be chosen: it is drawn wherever the method is run."""
+        return []
+
+
+class Group(Strict):
+    """Pictures of one sort, told by words of what people said of them."""
+
+    label: str
+    words: list[str] = Field(min_length=1)  # one of them stands in a reference
+    also: list[str] = []  # and one of these, if there are any
+    never: list[str] = []  # none of these in any
+
+
+class StillsFigure(Strict):
+    """A picture of each group, and several sentences that a labeller says of it."""
+
+    kind: Literal["stills"]
+    title: str
+    scales: Scales = ["mini", "paper"]
+    headline: bool = False
+    labeller: Name
+    dataset: str
+    split: str = "val"
+    groups: list[Group] = Field(min_length=1)
+    samples: PositiveInt = 3
+
+    @property
+    def datasets(self) -> list[str]:
+        return []
+
+
 Figure = Annotated[
-    ScoredFigure | SignalsFigure | EmbeddingFigure | CostAccuracyFigure, Field(discriminator="kind")
+    ScoredFigure | SignalsFigure | EmbeddingFigure | CostAccuracyFigure | LabelledFigure | StillsFigure,
+    Field(discriminator="kind"),
 ]

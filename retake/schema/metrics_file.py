@@ -15,7 +15,7 @@ class MetricsFile(Strict):
     protocol: str
     seed: int
     scale: str
-    items: int  # scored
+    items: int | None  # scored; a training has none
     items_of: int | None  # that the data set's split has at this scale: by its card, else by its annotations
     digests: dict[str, str]  # checkpoint, annotations, predictions, recipe
     record: dict[str, str]  # path and digest of the record of the job that predicted

@@ -26,3 +26,17 @@ def provenance_of(identity: dict[str, Any], record: Path) -> dict[str, Any]:
         "digests": digests,
         "record": {"path": Path(record).as_posix(), "digest": job["digest"]},
     }
+
+
+def trained_as(identity: dict[str, Any], record: Path, checkpoint: str) -> dict[str, Any]:
+    """The same for a training's own record, whose inputs are several data sets and starts, told as one digest.
+
+    checkpoint: the digest of what the training wrote.
+    """
+    job = Record.read(record).job
+    digests = {"recipe": digest_of(job["params"]), "code": job["code"], "inputs": digest_of(job["inputs"])}
+    return {
+        **identity,
+        "digests": digests | {"checkpoint": checkpoint},
+        "record": {"path": Path(record).as_posix(), "digest": job["digest"]},
+    }

@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from retake.schema.costs import Cost, CostRow, System
-from retake.schema.figures import Figure, Scales, ScoredFigure
+from retake.schema.figures import Figure, LabelledFigure, Scales, ScoredFigure, StillsFigure
+from retake.schema.labels import RELEASE, Labeller
+from retake.schema.quality import QualityRow
 from retake.schema.sample import Sample
 from retake.schema.strict import Strict, did_you_mean
-from retake.schema.tasks import METRICS, TASKS, metrics_of
+from retake.schema.tasks import METRICS, TASKS, TRAINED, TRAINING, metrics_of
 from retake.schema.training import Batch, BatchNorm, BatchPlan, Length, Optimiser, Schedule
 from retake.schema.views import (
-    FramesView,
     Name,
     Signal,
     View,
@@ -33,7 +34,8 @@ class Source(Strict):
     view: Name | None = None
     signal: Signal | None = None  # which one of a view of kind stream or motion
     bank: Name | None = None
-    labels: Literal["release"] = "release"  # whose references are learnt
+    text: bool = False  # rows alone, nothing is shown
+    labels: Name = RELEASE  # whose references are learnt: the release's, or those that a labeller wrote
     share: PositiveFloat = 1.0  # weight in a mixture
     # every reference, one of each item, or item by item
     rows: Literal["all", "one_per_item", "by_item"] = "all"
@@ -41,14 +43,16 @@ class Source(Strict):
 
     @model_validator(mode="after")
     def one_medium(self) -> "Source":
-        if (self.view is None) == (self.bank is None):
-            raise ValueError("expected exactly one of view and bank")
+        if [self.view is not None, self.bank is not None, self.text].count(True) != 1:
+            raise ValueError("expected exactly one of view, bank and text: true")
         if self.signal is not None and self.view is None:
-            raise ValueError(f"signal: a bank has none, not {self.signal!r}")
+            raise ValueError(f"signal: {'a text' if self.text else 'a bank'} has none, not {self.signal!r}")
         if self.sample is not None and self.view is None:
-            raise ValueError("sample: frames are cut from a view, not from a bank")
+            raise ValueError("sample: frames are cut from a view")
         if self.sample is not None and self.sample.labels == "frame" and self.rows != "all":
             raise ValueError(f"rows: labels of frames take all rows of an item together, not {self.rows!r}")
+        if self.labels != RELEASE and self.split != "train":
+            raise ValueError(f"split: what a labeller writes is all of split 'train', not {self.split!r}")
         return self
 
 
@@ -59,6 +63,7 @@ class Start(Strict):
     variant: Name | None = None
     dataset: str | None = None
     stage: Name | None = None  # alone: that stage of the same variant
+    seed: PositiveInt | None = None  # the checkpoint of this seed; left out: of the run's own
     into: str = ""  # prefix put before the names in the file
     leave_out: list[str] = []  # patterns over the file's names that are not read
 
@@ -66,6 +71,8 @@ class Start(Strict):
     def one_origin(self) -> "Start":
         if (self.weights is None) == (self.variant is None and self.stage is None):
             raise ValueError("expected weights, or a variant or stage")
+        if self.weights is not None and self.seed is not None:
+            raise ValueError(f"seed: weights have none, not {self.seed}")
         return self
 
 
@@ -75,7 +82,7 @@ class Validation(Strict):
     at_once: PositiveInt | None = None
 
 
-def _named(value: Any) -> Any:
+def named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
@@ -96,30 +103,17 @@ class Stage(Strict):
     optimiser: Optimiser
     length: Length
     batch: Batch
-    schedule: Annotated[Schedule, BeforeValidator(_named)] = Schedule()
-    plan: Annotated[BatchPlan, BeforeValidator(_named)] = BatchPlan()
+    schedule: Annotated[Schedule, BeforeValidator(named)] = Schedule()
+    plan: Annotated[BatchPlan, BeforeValidator(named)] = BatchPlan()
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    parallel: Literal["replicate", "fsdp2"] = "replicate"  # of several processes: each has it all, or a share
+    diverged: Literal["fail", "keep"] = "fail"  # keep: it ends there, with the last finite weights
     validation: Validation | None = Validation()
 
-
-class Pretrain(Strict):
-    """How a foundation is trained in the graph: a stage of its own, on a data set of its own."""
-
-    task: str
-    dataset: str
-    split: str = "train"
-    view: Name
-    views: dict[Name, FramesView]
-    trainable: list[str] = ["*"]
-    fresh: list[str] = []
-    batch_norm: BatchNorm = BatchNorm()
-    optimiser: Optimiser
-    length: Length
-    batch: Batch
-    schedule: Annotated[Schedule, BeforeValidator(_named)] = Schedule()
-    plan: Annotated[BatchPlan, BeforeValidator(_named)] = BatchPlan()
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    validation: Validation | None = Validation()
+    @model_validator(mode="after")
+    def a_share_for_each_source(self) -> "Stage":
+        self.plan.check_sources(len(self.data))
+        return self
 
 
 class Protocol(Strict):
@@ -168,7 +162,8 @@ class Bank(Strict):
     weights: Name
     view: Name
     at_once: PositiveInt = 64  # frames in one forward pass
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"  # of that pass
+    dtype: Literal["float32", "float16"] = "float32"  # of what is stored
 
 
 class Row(Strict):
@@ -214,11 +209,12 @@ class Table(Strict):
     # a row may list several variants and data sets: each pair is a row of its own
     rows: Annotated[list[Row], BeforeValidator(_each)] = []
     costs: list[CostRow] = []
+    labels: list[QualityRow] = []
 
     @model_validator(mode="after")
     def says_something(self) -> "Table":
-        if not self.rows and not self.costs:
-            raise ValueError("expected rows, or costs, or both")
+        if not self.rows and not self.costs and not self.labels:
+            raise ValueError("expected rows, or costs, or both, or labels")
         return self
 
     @model_validator(mode="after")
@@ -248,6 +244,7 @@ class Recipe(Strict):
     card_sizes: dict[str, str] = {}  # size of the model -> which count of the data set's card it is
     views: dict[Name, View] = {}
     banks: dict[Name, Bank] = {}
+    labellers: dict[Name, Labeller] = {}
     stages: dict[Name, Stage]
     variants: dict[Name, Variant] = Field(min_length=1)
     protocols: dict[Name, Protocol] = {}
@@ -275,11 +272,15 @@ class Recipe(Strict):
         for task in self.tasks:
             if task not in TASKS:
                 raise ValueError(f"task: no task {task!r}; {did_you_mean(task, TASKS)}")
+        if TRAINING in self.protocols:
+            raise ValueError(f"protocols.{TRAINING}: the name is taken by what a table says of a training")
         for name, stage in self.stages.items():
             self._check_stage(name, stage)
         for name, variant in self.variants.items():
             self._check_variant(name, variant)
         check_views(self.views)
+        if RELEASE in self.labellers:
+            raise ValueError(f"labellers.{RELEASE}: that name stands for the labels of the release")
         for name, bank in self.banks.items():
             self._known(f"banks.{name}", "views", [bank.view])
             check_frames(f"banks.{name}.view", self.views, bank.view)
@@ -290,6 +291,11 @@ class Recipe(Strict):
                 self._check_cost_row(f"tables.{name}.costs", told)
         for name, cost in self.costs.items():
             self._known(f"costs.{name}", "systems", list(cost.systems))
+            for one in cost.systems:
+                if not getattr(self.systems[one], cost.of):
+                    raise ValueError(
+                        f"costs.{name}: kind {cost.kind} is told of a system's {cost.of}; {one!r} has none"
+                    )
         for name, figure in self.figures.items():
             self._check_figure(f"figures.{name}", figure)
         return self
@@ -298,6 +304,8 @@ class Recipe(Strict):
         if isinstance(figure, ScoredFigure):
             self._known(where, "variants", list(figure.variants))
             self._known(where, "protocols", [figure.protocol])
+            return
+        if isinstance(figure, LabelledFigure | StillsFigure):  # its labeller: see the plan
             return
         self._known(where, "views", [figure.view])
         check_stream(f"{where}.view", self.views, figure.view)
@@ -332,13 +340,20 @@ class Recipe(Strict):
         for source in stage.data:
             self._known(where, "views", [source.view])
             self._known(where, "banks", [source.bank])
+            self._known(where, "labellers", [source.labels if source.labels != RELEASE else None])
             if source.view is not None:
                 check_signal(f"{where}.data", self.views, source.view, source.signal)
+                if source.sample is not None and getattr(self.views[source.view], "cuts", False):
+                    raise ValueError(f"{where}.data: sample: view {source.view!r} is cut into clips already")
         for start in stage.start:
             self._known(where, "variants", [start.variant])
             self._known(where, "stages", [start.stage])
         if stage.validation is not None:
             self._known(where, "protocols", [stage.validation.protocol])
+            if stage.data[0].labels != RELEASE:
+                raise ValueError(
+                    f"{where}.validation: a labeller writes no split to validate on; expected null"
+                )
         monitor = stage.length.monitor
         if monitor is not None and stage.validation is None:
             raise ValueError(f"{where}.length.monitor: {monitor!r} needs a validation")
@@ -364,11 +379,15 @@ class Recipe(Strict):
 
     def _check_row(self, where: str, row: Row) -> None:
         self._known(where, "variants", [row.variant, row.over])
-        self._known(where, "protocols", [row.protocol])
+        of_training = row.protocol == TRAINING
+        self._known(where, *(("stages", [row.split]) if of_training else ("protocols", [row.protocol])))
         for metric in row.metrics:
             if metric not in METRICS:
                 raise ValueError(f"{where}: no metric {metric!r}; {did_you_mean(metric, METRICS)}")
-            self._scores(where, metric)
+            if of_training != (metric in TRAINED):
+                raise ValueError(f"{where}: metric {metric!r} is not of protocol {row.protocol!r}")
+            if not of_training:
+                self._scores(where, metric)
 
     def _scores(self, where: str, metric: str) -> None:
         """A metric is of one of the tasks; that it is of its data set's is seen where cards are known."""

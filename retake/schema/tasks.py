@@ -33,6 +33,8 @@ TASKS = {
     "compress": Task(("frame", "bits")),
 }
 
+TRAINING = "training"  # in the place of a protocol: the row is of a training, its split a stage's name
+TRAINED = ("last_loss", "loss_spikes", "grad_spread", "diverged", "gate_move")
 MS = "ms per frame"
 METRICS = {
     "bleu4": Metric("BLEU-4", ("caption",)),
@@ -57,12 +59,31 @@ METRICS = {
     "psnr": Metric("PSNR", ("compress",), unit="dB", scale=1.0),
     "ms_ssim": Metric("MS-SSIM", ("compress",), unit="", scale=1.0),
     "bpp": Metric("rate", ("compress",), higher_is_better=False, unit="bits per pixel", scale=1.0),
+    # what is told of a training, by its record and its checkpoint: of no task, protocol `training`
+    "last_loss": Metric("loss at the end", (), False, "", 1.0),
+    "loss_spikes": Metric("loss spikes", (), False, "steps", 1.0),
+    "grad_spread": Metric("spread of the gradient's norm", (), False, "", 1.0),
+    "diverged": Metric("diverged", (), False, "", 1.0),
+    "gate_move": Metric("largest move of a gate", (), False, "", 1.0),
+    # how good labels are: of no task, see retake.schema.quality
+    "label_fits": Metric("fits its clip", ()),
+    "label_better": Metric("the better one, ties halved", ()),
+    "label_tied": Metric("as good", ()),
+    "label_greets": Metric("greets or parts", (), False),
+    "label_chat": Metric("chit-chat", (), False),
+    "label_words": Metric("length", (), unit="words", scale=1.0),
+    "label_distinct": Metric("distinct", ()),
+    "label_permuted": Metric("fits another video's clip", (), False),
+    "label_gain": Metric("fits its own clip more often", ()),
     # what a system costs: of no task, see retake.schema.costs
     "gflops": Metric("cost", (), higher_is_better=False, unit="GFLOPs", scale=1.0),
     "ms_prepare": Metric("preparation, one thread", (), False, MS, 1.0),
     "ms_prepare_many": Metric("preparation, many processes", (), False, MS, 1.0),
     "ms_in_turn": Metric("networks, one after the other", (), False, MS, 1.0),
     "ms_at_once": Metric("networks, at the same time", (), False, MS, 1.0),
+    "pairs": Metric("operations", (), False, "pairs of query and key", 1.0),
+    "ms_step": Metric("forward and backward", (), False, "ms", 1.0),
+    "mb_kept": Metric("kept for the backward pass", (), False, "MB", 1.0),
 }
 
 

@@ -1,10 +1,22 @@
 """What a stage may say of how it is trained: the optimiser, its rate over time, how long, how many at once."""
 
+import math
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from retake.schema.strict import Strict
+from retake.schema.strict import Strict, checked_as
+
+MIXTURE = "retake.training.mixture_plan"
 
 
 class Group(Strict):
@@ -104,8 +116,46 @@ class Schedule(Strict):
         return self
 
 
+class Mixture(Strict):
+    """A step made of parts, one a worker; each part is of one source (retake/training/mixture_plan.py)."""
+
+    workers: PositiveInt  # parts of a step, however many processes there are
+    shares: list[PositiveFloat]  # how likely a part is of each source
+    items: list[PositiveInt]  # examples of a part, by its source
+    at_once: list[PositiveInt] | None = None  # of these on one device at a time; left out: batch.at_once
+    draw: Literal["each", "together"] = "each"  # a source for every worker, or one a step for all
+    # optimiser steps of an epoch; left out: as many as show as many examples as the sources have
+    steps_per_epoch: PositiveInt | None = None
+
+    @field_validator("shares")
+    @classmethod
+    def whole(cls, shares: list[float]) -> list[float]:
+        if abs(math.fsum(shares) - 1) > 1e-9:
+            raise ValueError(f"expected numbers that sum to 1, not to {math.fsum(shares):g}")
+        return shares
+
+    @field_validator("items", "at_once")
+    @classmethod
+    def one_a_share(cls, values: list[int] | None, info: ValidationInfo) -> list[int] | None:
+        shares = info.data.get("shares", values)
+        if values is not None and len(values) != len(shares):
+            raise ValueError(f"expected one for each of {len(shares)} shares, not {len(values)}")
+        return values
+
+
 class BatchPlan(Strict):
     """How large each batch is: constant, or a module that makes a plan of its own."""
 
     model_config = {**Strict.model_config, "extra": "allow"}
     name: str = "constant"
+
+    @property
+    def mixture(self) -> Mixture | None:
+        """The options of a mixture; None of another plan. Raises SettingError on what they cannot be."""
+        return checked_as(Mixture, self.model_extra or {}, "plan") if self.name == MIXTURE else None
+
+    def check_sources(self, sources: int) -> None:
+        """Raises ValueError on a mixture that cannot be, or of another number of sources."""
+        mixture = self.mixture
+        if mixture is not None and len(mixture.shares) != sources:
+            raise ValueError(f"plan.shares: {len(mixture.shares)} shares for {sources} data sources")

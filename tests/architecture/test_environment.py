@@ -12,6 +12,8 @@ from packaging.utils import canonicalize_name
 
 ENVIRONMENTS = sorted(Path("envs").glob("*.yaml"))
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+OF_SERVERS = [Requirement(r) for extra, asked in EXTRAS.items() if extra != "dev" for r in asked]
 ASKED = [Requirement(r) for r in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]]
 
 
@@ -40,6 +42,7 @@ def pins_of(environment: str) -> dict[str, str]:
 
 
 LOCK = Path("requirements.lock").read_text()
+SERVICES_LOCK = Path("requirements-services.lock").read_text()
 
 
 def test_the_lock_holds_pins_and_digests_only():
@@ -49,6 +52,13 @@ def test_the_lock_holds_pins_and_digests_only():
 
 def test_the_lock_answers_pyproject():
     assert answers(ASKED, locked(LOCK)) == []
+
+
+def test_the_lock_for_servers_holds_what_their_extras_ask_for_and_nothing_twice():
+    assert lock_problems(SERVICES_LOCK) == []
+    assert answers(OF_SERVERS, locked(SERVICES_LOCK)) == []
+    assert {canonicalize_name(r.name) for r in OF_SERVERS} <= locked(SERVICES_LOCK).keys()
+    assert locked(SERVICES_LOCK).keys() & locked(LOCK).keys() == set()
 
 
 def test_the_tests_run_on_what_is_locked():

@@ -26,10 +26,21 @@ def problems(rule: Rule) -> list[str]:
     if rule.works and rule.base is None:
         found += [f"{rule.name}: no {key}" for key in OWES if key not in rule.directives]
         found += [] if "mem_mb" in rule.directives.get("resources", "") else [f"{rule.name}: no mem_mb"]
+        found += (
+            [] if starts_its_script(rule) else [f"{rule.name}: its script is not started by the launcher"]
+        )
+        if "gpu=" in rule.directives.get("resources", "") and "threads" not in rule.directives:
+            found += [f"{rule.name}: a GPU without threads of its own, which keep it out of the job server"]
         found += [] if "script=" in rule.directives.get("input", "") else [f"{rule.name}: script is no input"]
     written = "".join(rule.directives.values())
     found += [f"{rule.name}: {word}" for word in ("directory(", "protected(") if word in written]
     return found
+
+
+def starts_its_script(rule: Rule) -> bool:
+    """Through retake/launch.py, or through what the plan puts in its place."""
+    line = rule.directives.get("shell", "").strip().strip('"')
+    return line.startswith(("python retake/launch.py {input.script} ", "{params.launcher} {input.script} "))
 
 
 def script_problems(source: str) -> list[str]:
@@ -97,9 +108,15 @@ def test_a_bad_rule_is_found():
         "make_x: run:",
         *[f"make_x: no {key}" for key in OWES if key != "output"],
         "make_x: no mem_mb",
+        "make_x: its script is not started by the launcher",
         "make_x: script is no input",
         "make_x: directory(",
     ]
+
+
+def test_a_gpu_without_threads_is_found():
+    (rule,) = rules_in("rule make_x:\n    resources:\n        gpu=1,\n    shell:\n        'python x.py'\n")
+    assert "make_x: a GPU without threads of its own, which keep it out of the job server" in problems(rule)
 
 
 def test_a_bad_script_is_found():

@@ -14,13 +14,15 @@ import pytest
 import torch
 
 from retake.data.loader import Source, to_device
-from retake.planning.recipes import folders_with, load_recipe, overlaid, variant_of
+from retake.planning.recipes import folders_with, load_recipe, overlaid, stages_of, variant_of
+from retake.schema.card import read_weights_card
 from retake.schema.predictions import checked
 from retake.training import checkpoint
 from retake.training.stages import Freezer, matching
 from tests.unit.training.small_stage import write_annotations, write_index
 
 METHODS = folders_with("methods", "recipe.yaml")
+WEIGHTS = folders_with("weights", "card.yaml")
 STAGES = [(method, stage) for method, path in METHODS.items() for stage in load_recipe(path, "mini").stages]
 CPU = torch.device("cpu")
 
@@ -34,8 +36,7 @@ class Case:
         self.module = import_module(self.name)
         self.sizes = overlaid(self.recipe.model, self.stage.model) | counted(self.recipe)
         self.source = small_source(self.recipe, self.stage, self.sizes, folder)
-        prepare = getattr(self.module, "prepare", lambda rows, sizes: {})
-        self.prepared = prepare(self.source.rows, self.sizes)
+        self.prepared = prepared_of(self.recipe, self.module, self.source.rows, self.sizes)
         protocol = next(iter(self.recipe.protocols.values())).model_dump(exclude_none=True)
         if isinstance(protocol.get("max_len"), dict):
             protocol["max_len"] = max(protocol["max_len"].values())
@@ -52,6 +53,25 @@ class Case:
 def counted(recipe):
     """What the cards would count: three of everything."""
     return dict.fromkeys(recipe.card_sizes, 3)
+
+
+def prepared_of(recipe, module, rows, sizes):
+    """What a stage would be given beside sizes: by the method's `prepare`, and a tokenizer by weights that have one."""
+    prepared = getattr(module, "prepare", lambda rows, sizes: {})(rows, sizes)
+    if "tokenizer" not in getattr(module, "PREPARED", ()) or "tokenizer" in prepared:
+        return prepared
+    started = [start.weights for stage in recipe.stages.values() for start in stage.start if start.weights]
+    cards = {name: read_weights_card(WEIGHTS[name]) for name in started}
+    (weights,) = {name for name, card in cards.items() if card.tokenizer}
+    return prepared | import_module(f"retake.weights.{weights}.model").prepare(
+        rows, cards[weights].mini.model
+    )
+
+
+def tokens_of(weights):
+    """The axes of a bank between frames and width: none where each frame has one feature."""
+    source = WEIGHTS[weights].with_name("model.py").read_text()
+    return (6,) if 'OVER = "clip"' in source else ()
 
 
 def small_source(recipe, stage, sizes, folder):
@@ -74,7 +94,7 @@ def small_source(recipe, stage, sizes, folder):
         }
     else:
         count = view.count or 8
-        shape = (count, sizes["feature_width"])
+        shape = (count, *tokens_of(recipe.banks[first.bank].weights), sizes["feature_width"])
         arrays = {f"v{n}": rng.standard_normal(shape).astype(np.float32)[n:] for n in range(2)}
     told = {"text_in": "what is shown?", "value": 1.5}
     rows = [
@@ -134,7 +154,8 @@ def test_padding_changes_nothing(case):
     before, answers = model.losses(case.batch()), model.predict(case.batch(), case.protocol)
     batch = case.batch()
     batch[kind] = batch[kind].clone()
-    padded = (~batch["keep"])[:, None, :, None, None] if kind == "frames" else (~batch["keep"])[..., None]
+    padded = ~batch["keep"][:, None] if kind == "frames" else ~batch["keep"]
+    padded = padded[(..., *[None] * (batch[kind].ndim - padded.ndim))]
     assert padded.any()
     batch[kind] = torch.where(padded, torch.full_like(batch[kind], 0.77), batch[kind])
     assert model.losses(batch)["total"].item() == pytest.approx(before["total"].item(), rel=1e-6)
@@ -186,12 +207,16 @@ def test_at_paper_scale_every_stage_builds(method):
     """On the meta device: shapes alone, no memory. The exact counts are unit tests of the method."""
     recipe = load_recipe(METHODS[method], "paper")
     module = import_module(f"retake.methods.{method}.model")
-    prepare = getattr(module, "prepare", lambda rows, sizes: {})
+    rows, built = [{"text_out": "a dog", "text_in": "what?", "labels": [0]}], set()
     for name, variant in recipe.variants.items():
         resolved = variant_of(recipe, name, METHODS[method])
-        for stage in variant.stages:
+        for stage in variant.stages or ([] if variant.fuse else stages_of(recipe, name)):
             sizes = overlaid(resolved.model, resolved.stages[stage].model) | counted(resolved)
-            prepared = prepare([{"text_out": "a dog", "text_in": "what?", "labels": [0]}], sizes)
+            prepared = prepared_of(recipe, module, rows, sizes)
+            asked = repr((sizes, resolved.stages[stage].trainable, resolved.stages[stage].optimiser.groups))
+            if asked in built:
+                continue
+            built.add(asked)
             with torch.device("meta"):
                 model = module.build(**sizes, **prepared)
             spec = resolved.stages[stage]

@@ -31,6 +31,7 @@ CONFIG = read_yaml("config.yaml") | {
 }
 PLAN = Plan(CONFIG)  # its releases, weights, tables and recipes are all that these tests know of
 SIZES = yaml.safe_load(Path(__file__).with_name("sizes.yaml").read_text())
+TEXTS = ("a dog jumps over the box", "two red cars wait")  # what a tokenizer is learnt from
 RESOURCES = ("--resources", "mem_mb=64000", "gpu=1")
 
 
@@ -92,11 +93,31 @@ def release_archive(release: str, seconds: float | None) -> bytes:
 
 @cache
 def published_weights(weights: str) -> dict[str, bytes]:
-    """The published files of a foundation at its published size, with random values."""
-    module, sizes = import_module(f"retake.weights.{weights}.model"), PLAN.weights[weights].paper.model
+    """The published files of a foundation at its published size, with random values: a pickle holds halves."""
+    module, card = import_module(f"retake.weights.{weights}.model"), PLAN.weights[weights]
+    sizes, prepare = card.paper.model, getattr(module, "prepare", lambda rows, sizes: {})
     torch.manual_seed(0)
-    tensors, config = module.published(module.build(**sizes), sizes)
-    return {"model.safetensors": save(tensors), "config.json": json.dumps(config).encode()}
+    made = module.build(**sizes, **prepare([{"text_out": text, "labels": [0]} for text in TEXTS], sizes))
+    tensors, config, *texts = module.published(made, sizes)
+    found = {name: text.encode() for files in texts for name, text in files.items()}
+    found["config.json"] = json.dumps(config).encode()
+    pickled = [file.name for file in hub_of(weights)["files"] if file.get("becomes")]
+    if not pickled:
+        return found | {"model.safetensors": save(tensors)}
+    for name in pickled:
+        with io.BytesIO() as file:
+            torch.save({key: tensor.half() for key, tensor in tensors.items()}, file)
+            found[name] = file.getvalue()
+    return found
+
+
+def hub_of(weights: str) -> dict:
+    """Where a foundation is served from: as its card says; one that is given out on request, as we write it anew."""
+    source = PLAN.weights[weights].source.model_dump(exclude_none=True)
+    if "repo" in source:
+        return source
+    files = ["config.json", "model.safetensors", *PLAN.weights[weights].tokenizer]
+    return {"repo": f"given/{weights}", "revision": "main", "files": [{"name": name} for name in files]}
 
 
 @pytest.fixture
@@ -109,7 +130,7 @@ def served():
 def at_paper_scale(tmp_path, served, method, table) -> AtPaperScale:
     """One table to make, all releases and foundations downloadable; cards differ in where from and how many.
 
-    Of the recipe differ the protocols that sizes.yaml names (`tried`): a processor would take an hour.
+    Of the recipe differ the protocols and stages that sizes.yaml names (`tried`): a processor would take an hour.
     """
     plan, project = plan_of(method), checkout_at(tmp_path / "project")
     (project.folder / "config.yaml").write_text(yaml.safe_dump(config_of(method)))
@@ -117,7 +138,8 @@ def at_paper_scale(tmp_path, served, method, table) -> AtPaperScale:
     project.environment = {"HF_ENDPOINT": served.url}
     copy = AtPaperScale(project, served, plan)
     recipe = project.folder / plan.recipe_files[method]
-    changed = overlaid(read_yaml(recipe), {"protocols": tried(method).get("protocols", {})})
+    changes = {key: tried(method).get(key, {}) for key in ("protocols", "stages")}
+    changed = overlaid(read_yaml(recipe), changes)
     recipe.write_text(yaml.safe_dump(changed, sort_keys=False))
     for release in plan.fetched:
         body = release_archive(release, tried(method).get("seconds"))
@@ -127,9 +149,11 @@ def at_paper_scale(tmp_path, served, method, table) -> AtPaperScale:
         expects = [{"path": want.path} for want in plan.cards[release].expects]
         copy.edit(release, access="open", sources=[source], expects=expects, shards={"mini": 1, "paper": 1})
     for weights in plan.published:
-        hub, files = plan.weights[weights].source, published_weights(weights)
-        for file in hub.files:
-            served.add(f"/{hub.repo}/resolve/{hub.revision}/{file.name}", files[file.name])
+        hub, files = hub_of(weights), published_weights(weights)
+        card = project.folder / f"retake/weights/{weights}/card.yaml"
+        card.write_text(yaml.safe_dump(read_yaml(card) | {"access": "open", "source": hub}, sort_keys=False))
+        for file in hub["files"]:
+            served.add(f"/{hub['repo']}/resolve/{hub['revision']}/{file['name']}", files[file["name"]])
     return copy
 
 

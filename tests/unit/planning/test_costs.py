@@ -147,6 +147,79 @@ def test_claims_of_costs_wait_for_what_was_counted_alone(costly):
     assert costly.plan().claim_costs("pulse") == []
 
 
+def blocks(recipe):
+    """Systems that are blocks, a counted and a timed cost of them, and a table of each."""
+    recipe["systems"] |= {name: {"block": {"width": n}} for n, name in enumerate(("thin", "thick"))}
+    recipe["costs"] |= {"pairs": {"kind": "pairs", "systems": ["thin", "thick"]}}
+    recipe["costs"] |= {"steps": {"kind": "step", "systems": ["thick"], "repeats": 3}}
+    recipe["tables"]["table_5"] = {"title": "Pairs", "costs": [{"cost": "pairs", "metrics": ["pairs"]}]}
+    recipe["tables"]["table_6"] = {
+        "title": "Steps",
+        "costs": [{"cost": "steps", "metrics": ["ms_step", "mb_kept"]}],
+    }
+
+
+def test_blocks_are_counted_or_timed_by_what_the_recipe_says_of_them(costly):
+    blocks(costly.recipe)
+    plan = costly.plan()
+    assert plan.cost_job("pulse", "pairs")["systems"]["thick"]["block"] == {"width": 1}
+    assert plan.costs_of_table("pulse", "table_6") == [f"{COSTS}/steps.json"]
+    assert {f"{COSTS}/steps.json", "results/mini/tables/pulse/table_6.csv"} <= set(plan.timed_files())
+    assert not {f"{COSTS}/pairs.json", "results/mini/tables/pulse/table_5.csv"} & set(plan.timed_files())
+    costly.write()
+    head = "id,where,statement,metric,a,b,dataset,split,protocol,direction,size,unit"
+    file = costly.folder / "retake/methods/pulse/claims.csv"
+    file.write_text(f"{head}\nc,T,Cheap,pairs,thin,thick,,,,lower,,pairs of query and key\n")
+    assert costly.plan().claim_costs("pulse") == [f"{COSTS}/pairs.json"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            ("systems", "thin", {"block": {}, "prepare": {"signals": ["rgb"]}}),
+            "nothing is prepared for a block",
+        ),
+        (("systems", "thin", {}), "systems.thin: expected either networks or a block"),
+        (("systems", "thin", SYSTEM | {"block": {"width": 1}}), "expected either networks or a block"),
+        (
+            ("costs", "pairs", {"kind": "pairs", "systems": ["short"]}),
+            "told of a system's block; 'short' has none",
+        ),
+        (
+            ("costs", "operations", {"kind": "operations", "systems": ["thin"]}),
+            "system's networks; 'thin' has none",
+        ),
+    ],
+)
+def test_blocks_that_do_not_fit_are_refused(change, message, costly):
+    blocks(costly.recipe)
+    kind, name, value = change
+    costly.recipe[kind][name] = value
+    with pytest.raises(SettingError, match=message):
+        costly.plan()
+
+
+def test_bars_wait_for_scores_alone_and_are_of_a_metric(costly):
+    bars = {
+        "kind": "bars",
+        "title": "B",
+        "variants": ["short", "long"],
+        "datasets": ["clips"],
+        "protocol": "beam5",
+    }
+    costly.recipe["figures"] = {"figure_9": bars | {"metric": "cider", "split": "test"}}
+    job = costly.plan().figure_job("pulse", "figure_9")
+    assert [*job["inputs"]] == ["per_item"]
+    assert all(path.endswith("beam5/test.items.parquet") for path in job["inputs"]["per_item"])
+    costly.recipe["figures"] = {"figure_9": bars}
+    with pytest.raises(SettingError, match="metric: missing; bars are as high as one"):
+        costly.plan()
+    costly.recipe["figures"] = {"figure_9": bars | {"metric": "cider", "labels": {"shrt": "s"}}}
+    with pytest.raises(SettingError, match="labels: 'shrt' is none of the variants"):
+        costly.plan()
+
+
 def put(place, value):
     def change(recipe):
         *path, last = place

@@ -150,6 +150,20 @@ def test_a_fused_variant_names_those_that_have_a_checkpoint(project):
         project.plan().caption_job(run, "beam5", "clips")
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "clips",
+        "clips/pulse/long/clips/seed1.jsonl",
+        "clips/pulse/long/clips/1/beam5.csv",
+        "a/b/c/d/seed1/e.txt",
+    ],
+)
+def test_a_caption_file_that_is_named_wrongly_is_told_the_form(project, rest):
+    with pytest.raises(SettingError, match=r"expected results/mini/captions/<videos>/<method>/.*\.jsonl, or"):
+        project.plan().check_targets([f"results/mini/captions/{rest}"])
+
+
 def test_captions_take_the_checkpoint_as_a_value_and_not_as_an_input(project):
     plan = project.plan()
     path = Path(plan.trainings.checkpoint(RUN, "second"))

@@ -108,7 +108,7 @@ def test_a_variant_that_was_not_run_is_an_error(drawn, tmp_path):
 
 
 def test_an_unknown_kind_is_an_error(drawn):
-    with pytest.raises(ValueError, match="kind 'pie': expected one of captions, lines, signals"):
+    with pytest.raises(ValueError, match="kind 'pie': expected one of captions, lines, bars, signals"):
         drawn(spec=pages.SPEC | {"kind": "pie"})
 
 
@@ -137,3 +137,31 @@ def test_lines_have_the_mean_and_one_standard_error_over_seeds(drawn, tmp_path):
     assert [float(rows[0][k]) for k in ("low", "y", "high")] == pytest.approx([10, 20, 30])
     assert "Sweep" in path.read_text(encoding="utf-8")
     assert path.read_bytes() == drawn("again", spec, inputs)[0].read_bytes()
+
+
+BARS = {
+    "kind": "bars", "title": "Starts", "metric": "cider", "variants": ["many", "few"], "datasets": ["msvd"],
+    "labels": {"few": "eight frames"}, "seed": 1,
+}  # fmt: skip
+
+
+def test_bars_have_means_over_items_and_gaps_to_the_first(drawn, tmp_path):
+    inputs = {"per_item": line_inputs(tmp_path)["per_item"]}
+    path, rows, _ = drawn("bars", BARS, inputs)
+    assert [(r["variant"], r["label"], r["items"]) for r in rows] == [
+        ("many", "many", "2"),
+        ("few", "eight frames", "2"),
+    ]
+    assert [float(r["value"]) for r in rows] == pytest.approx([50, 10])
+    assert [float(r["gap"]) for r in rows] == pytest.approx([0, 40])
+    said = [e.text for e in ElementTree.fromstring(path.read_text(encoding="utf-8")).iter(f"{SVG}text")]
+    assert {"50.0", "10.0 (-40.0)", "many", "eight frames", "Starts"} <= set(said)
+    assert path.read_bytes() == drawn("again", BARS, inputs)[0].read_bytes()
+
+
+def test_bars_of_a_run_that_is_not_there_or_without_the_metric_are_errors(drawn, tmp_path):
+    inputs = {"per_item": line_inputs(tmp_path)["per_item"]}
+    with pytest.raises(ValueError, match="no items file of many on msvd, seed 2"):
+        drawn("bars", BARS | {"seed": 2}, inputs)
+    with pytest.raises(ValueError, match="no column 'bleu4'; have item_id, cider"):
+        drawn("bars", BARS | {"metric": "bleu4"}, inputs)

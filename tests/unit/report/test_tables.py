@@ -128,6 +128,23 @@ def test_a_row_of_ours_that_the_paper_lacks_comes_after_the_printed_ones(tmp_pat
     assert found["blind", "bleu4"]["verdict"] == "no verdict: no number in the paper"
 
 
+def test_a_row_of_a_training_has_seeds_and_no_items(tmp_path, table):
+    """Seeds that ended at different steps are no error: a training has no items to count."""
+    place = {"split": "pre", "protocol": "training", "items": None, "items_of": None}
+    files = [
+        run(tmp_path, "full", seed, {"last_loss": 1.0 + seed, "loss_spikes": seed}, **place)
+        for seed in (1, 2)
+    ]
+    asked = row("full", split="pre", protocol="training", metrics=["last_loss", "loss_spikes"], label="Mine")
+    found, _, text = table(files, {"title": "How", "seeds": [1, 2], "rows": [asked]}, name="table_9")
+    cell = found["Mine", "last_loss"]
+    assert (float(cell["ours"]), cell["unit"], cell["seeds"], cell["items"]) == (2.5, "", "2", "")
+    assert found["Mine", "loss_spikes"]["unit"] == "steps"
+    assert "| loss at the end, ours |" in text
+    assert "| 2.500 ± 0.500 |" in text
+    assert "| 1.5 ± 0.5 | 2 |  |" in text
+
+
 def test_two_printed_rows_of_one_variant_are_told_apart_by_their_label(tmp_path, table):
     lines = "where,system,kind,variant,dataset,split,metric,value,unit,said_by,tolerance,note\n"
     for number, name in enumerate(("1 clip", "10 clips"), 1):

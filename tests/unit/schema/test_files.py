@@ -47,7 +47,7 @@ def test_a_record_keeps_every_point_and_knows_how_it_ended():
     writer.line(kind="job", rule="r")
     writer.metric("loss", 2.0, 1)
     writer.metric("loss", 1.0, 2)
-    writer.end("finished", 12.5)
+    writer.end("finished", cpu_s=3.25, peak_mb=12.5)
     rows = [json.loads(line) for line in file.getvalue().splitlines()]
     assert [row["kind"] for row in rows] == ["job", "metric", "metric", "end"]
 
