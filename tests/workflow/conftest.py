@@ -142,42 +142,14 @@ def checkout_at(folder: Path) -> Project:
     return Project(folder)
 
 
-@pytest.fixture(scope="session")
-def built(tmp_path_factory):
-    """The smallest build of the real project, made once. Nothing may change it: see `copy`."""
-    project = checkout_at(tmp_path_factory.mktemp("built") / "project")
-    project.run("git", "init", "-q", "-b", "main")
-    project.commit_all()
-    project.snakemake("--cores", "2")
-    return project
-
-
 @dataclass
 class Twin:
-    """The smallest build again: in a folder of another name, on one core, and where there is no network."""
+    """The smallest build again: in a folder of another name, on one core, no job server, and no network."""
 
     project: Project
     reached: (
         str  # what an attempt to reach the network from there ended in; "" where it could not be taken away
     )
-
-
-@pytest.fixture(scope="session")
-def twin(built, tmp_path_factory):
-    """Built from a clone of `built`, so that the two differ in nothing else. Nothing may change it."""
-    folder = tmp_path_factory.mktemp("elsewhere") / "a b"
-    built.run("git", "clone", "-q", str(built.folder), str(folder))
-    project = replace(built, folder=folder)
-    attempt = project.run(*ALONE, sys.executable, "-c", REACH_OUT, check=False)
-    inside = ALONE if attempt.returncode == 0 else ()
-    project.run(*inside, "snakemake", *project.arguments, "--cores", "1")
-    return Twin(project, attempt.stdout.strip())
-
-
-@pytest.fixture
-def copy(built, tmp_path):
-    """A copy of the smallest build, to edit."""
-    return built.copied(tmp_path / "copy")
 
 
 @pytest.fixture

@@ -1,12 +1,15 @@
-"""Two builds, one on two cores and one on one, in folders of different names: every byte that counts is the same.
+"""Two builds, one on two cores with the job server, one on one without, in folders of different names: equal bytes.
 
 But for what holds times of the machine, which the plan names; there the same is which files there are.
 """
+
+import json
 
 import pytest
 
 from retake.plan import Plan
 from retake.schema.strict import read_yaml
+from tests.golden import smallest as golden
 from tests.workflow.conftest import ROOT
 
 KINDS = {
@@ -53,3 +56,20 @@ def test_the_two_builds_are_two(built, twin):
     page = "results/mini/report/index.html"
     times = {p.folder: (p.folder / page).stat().st_mtime_ns for p in (built, twin.project)}
     assert len(set(times.values())) == 2
+
+
+def test_the_tables_are_those_that_were_recorded(built, record_property):
+    """To the byte where the processor is of the recorded kind; elsewhere the values, to a thousandth."""
+    held = json.loads((ROOT / golden.FILE).read_text(encoding="utf-8"))
+    same = golden.processor() == held["processor"]
+    record_property("compared", "digests" if same else "values")
+    print(f"compared: {'digests' if same else 'values'}, processor {golden.processor()}")  # noqa: T201
+    if same:
+        assert golden.digests(built.folder) == held["digests"]
+        return
+    found = golden.tables(built.folder)
+    assert {name: cells.keys() for name, cells in found.items()} == {
+        name: cells.keys() for name, cells in held["values"].items()
+    }
+    for name, cells in held["values"].items():
+        assert found[name] == pytest.approx(cells, rel=1e-3, abs=1e-3), name
