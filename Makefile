@@ -1,5 +1,6 @@
 # make         set up, rebuild every table and figure at mini scale, say where they are
 # make test    set up, run every test
+# make test-services   set up, run what needs servers: Slurm, PostgreSQL, SSH (as root, on Debian)
 # make check   set up, lint, format, types and unit tests: under three minutes
 # Other targets: install, lint, unit, lock, clean (the environment stays), distclean (results go too).
 
@@ -14,6 +15,9 @@ BIN := $(VENV)/bin
 # Keyed by what is locked: another lock or another Python makes the environment anew, nothing else does.
 LOCKED := $(shell sha256sum requirements.lock | cut -c1-16)
 STAMP := $(VENV)/locked-$(LOCKED)
+# Beside the environment's own packages, not among them: see the extras in pyproject.toml.
+SERVICES := $(VENV)/services
+SERVICES_STAMP := $(SERVICES)/locked-$(shell sha256sum requirements-services.lock | cut -c1-16)
 
 # No hub and no telemetry, whatever a tool's own default is.
 export HF_HUB_OFFLINE := 1
@@ -24,7 +28,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: all install build test check lint unit lock clean distclean
+.PHONY: all install build test test-services check lint unit lock clean distclean
 
 all: build
 	@echo
@@ -50,6 +54,15 @@ build: install
 test: install
 	$(BIN)/python -m pytest
 
+test-services: $(SERVICES_STAMP)
+	$(BIN)/python -m pytest tests/services
+
+$(SERVICES_STAMP): requirements-services.lock $(STAMP)
+	rm -rf $(SERVICES)
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet --no-deps --require-hashes --target $(SERVICES) \
+	    -r requirements-services.lock
+	@touch $@
+
 check: lint unit
 
 lint: install
@@ -62,9 +75,10 @@ unit: install
 	$(BIN)/python -m pytest tests/unit tests/architecture
 
 # Pins what the environment holds now: install another version into it, test, lock.
-lock:
+lock: $(SERVICES_STAMP)
 	$(BIN)/python tools/lock.py
 	touch $(VENV)/locked-$$(sha256sum requirements.lock | cut -c1-16)
+	touch $(SERVICES)/locked-$$(sha256sum requirements-services.lock | cut -c1-16)
 
 clean:
 	rm -rf .cache .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,9 +1,10 @@
 """Pin what this environment holds: requirements.lock, and the pins of envs/*.yaml with it (make lock).
 
 Walks from the requirements of pyproject.toml through what is installed, so that what was tested is what is
-locked. Takes the digests of every published file that a CPython of 3.11 or later on Linux x86_64 can install,
-from the package index that pip uses; no address of an index is written. To move a version: install it, test,
-`make lock`.
+locked. What the extras for servers need beyond that, installed in the environment's folder `services`, goes into
+requirements-services.lock. Takes the digests of every published file that a CPython of 3.11 or later on Linux
+x86_64 can install, from the package index that pip uses; no address of an index is written. To move a version:
+install it, test, `make lock`.
 
     python tools/lock.py            write
     python tools/lock.py --print    only list name==version
@@ -28,11 +29,18 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
 LOCK = Path("requirements.lock")
+SERVICES_LOCK = Path("requirements-services.lock")
+SERVERS = ("slurm", "postgresql", "ssh", "kubernetes")  # extras of pyproject.toml
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 BUILDERS = ("pip", "setuptools", "wheel")  # install, and build what comes as source only
 HEADER = """\
 # Every package that Retake runs on, pinned by version and digest. Written by tools/lock.py, not by hand.
 # For CPython 3.11 or later on Linux x86_64:  pip install --require-hashes -r requirements.lock
+"""
+SERVICES_HEADER = """\
+# What Retake needs beyond requirements.lock to use Slurm, Kubernetes, PostgreSQL and SSH.
+# Written by tools/lock.py, not by hand.
+# In the environment of requirements.lock:  pip install --no-deps --require-hashes -r requirements-services.lock
 """
 
 
@@ -141,6 +149,14 @@ def entry(name: str, version: str, parents: set[str]) -> str:
     return f"{name}=={version}{hashes}\n    # for {', '.join(sorted(parents))}\n"
 
 
+def write(lock: Path, header: str, asked_by: dict[str, set[str]]) -> None:
+    """Write a lock of these distributions (name -> who asks for it) at their installed versions."""
+    with ThreadPoolExecutor(8) as pool:
+        pins = pool.map(lambda name: entry(name, metadata.version(name), asked_by[name]), sorted(asked_by))
+        lock.write_text(header + "\n" + "".join(pins))
+    print(f"{lock}: {len(asked_by)} packages")
+
+
 def pin_environments(versions: dict[str, str]) -> None:
     """Rewrite `name==version` in envs/*.yaml with the locked versions."""
     for file in sorted(Path("envs").glob("*.yaml")):
@@ -160,17 +176,19 @@ def main() -> None:
     only_print = parser.parse_args().only_print
 
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["dev"], *BUILDERS]
-    asked_by = closure([Requirement(line) for line in lines])
+    extras = project["optional-dependencies"]
+    asked_by = closure([Requirement(r) for r in [*project["dependencies"], *extras["dev"], *BUILDERS]])
+    sys.path.append(str(Path(sys.prefix) / "services"))  # after the first walk: it must not lean on this
+    of_servers = closure([Requirement(r) for extra in SERVERS for r in extras[extra]])
+    of_servers = {name: parents for name, parents in of_servers.items() if name not in asked_by}
     versions = {name: metadata.version(name) for name in sorted(asked_by)}
     if only_print:
-        print("\n".join(f"{name}=={version}" for name, version in versions.items()))
+        for name in [*versions, *sorted(of_servers)]:
+            print(f"{name}=={metadata.version(name)}")
         return
-    with ThreadPoolExecutor(8) as pool:
-        entries = list(pool.map(lambda name: entry(name, versions[name], asked_by[name]), versions))
-    LOCK.write_text(HEADER + "\n" + "".join(entries))
+    write(LOCK, HEADER, asked_by)
+    write(SERVICES_LOCK, SERVICES_HEADER, of_servers)
     pin_environments(versions)
-    print(f"{LOCK}: {len(versions)} packages")
 
 
 if __name__ == "__main__":
