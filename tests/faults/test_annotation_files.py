@@ -16,6 +16,7 @@ from tests.faults.mutations import MUTATIONS
 COUNT = 200
 EACH_SPLIT, MORE = 4, {"imagenet": 60}  # items; of the one whose every class must have a picture
 TEXTS = {".csv", ".txt", ".json", ".jsonl", ".tsv"}
+PACKED = {".zst", ".parquet"}  # damaged byte by byte alone
 RELEASES = sorted(
     folder.name
     for folder in CARDS.iterdir()
@@ -78,7 +79,7 @@ STRUCTURAL = (
 def damaged(path, number):
     """(name of the damage, the file's new bytes)."""
     rng = np.random.default_rng([21, number])
-    kinds = [*MUTATIONS, *STRUCTURAL]
+    kinds = [*MUTATIONS, *(() if path.suffix in PACKED else STRUCTURAL)]
     chosen = kinds[int(rng.integers(len(kinds)))]
     data = path.read_bytes()
     if chosen in MUTATIONS:
@@ -104,7 +105,7 @@ def releases(tmp_path_factory):
             raise AssertionError(f"{release}: {splits}: {error}") from error
         listed = json.loads((place / "files.json").read_text())["files"]
         texts = [place / release / file["path"] for file in listed]
-        texts = [path for path in texts if path.suffix in TEXTS]
+        texts = [path for path in texts if path.suffix in TEXTS | PACKED]
         whole = place / f"{release}.parquet"
         build_annotations(dataset=FIRST_READING[release], root=place / release, out=whole)
         found[release] = (place / release, texts, pd.read_parquet(whole))

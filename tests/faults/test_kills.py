@@ -13,7 +13,8 @@ from retake import guard
 from tests.workflow.conftest import checkout_at
 
 KILLS = 20
-FIRST_S, LAST_S = 3.0, 9.0  # after the command's start: planning is over, few jobs are
+LATER_S = 1.0  # at most, after a run's first job has started, or its first has finished
+DEADLINE_S = 120
 COMPARED = {
     "results/mini/tables": "**/*.*",
     "results/mini/claims": "*.csv",
@@ -36,9 +37,20 @@ def jobs_of(log):
     return set(started.values()), {started[number] for number in FINISHED.findall(log) if number in started}
 
 
+def wait_for_jobs(log, finished):
+    """Until a job has started and `finished` jobs have ended, by what Snakemake says."""
+    deadline = time.time() + DEADLINE_S
+    while True:
+        said = log.read_text(encoding="utf-8")
+        if JOB.search(said) and len(FINISHED.findall(said)) >= finished:
+            return
+        assert time.time() < deadline, said[-2000:]
+        time.sleep(0.05)
+
+
 def kill(main, whole_tree):
     """As the kernel kills when memory is out: the main process alone, or with it all that it started."""
-    below = guard._descendants(main.pid)
+    below = guard.descendants(main.pid)
     main.send_signal(signal.SIGKILL)
     for pid in below if whole_tree else ():
         with contextlib.suppress(ProcessLookupError):
@@ -67,7 +79,8 @@ def killed(tmp_path_factory):
     logs = []
     for number in range(KILLS):
         main = project.start("--cores", "2")
-        time.sleep(drawn.uniform(FIRST_S, LAST_S))
+        wait_for_jobs(project.folder / "started.log", finished=drawn.randrange(2))
+        time.sleep(drawn.uniform(0, LATER_S))
         assert main.poll() is None, f"the build ended before kill {number}: nothing was interrupted"
         kill(main, whole_tree=bool(number % 2))
         logs.append((project.folder / "started.log").read_text(encoding="utf-8"))

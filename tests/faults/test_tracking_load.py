@@ -30,7 +30,7 @@ for step in range(int(first), int(last)):
 if status == "hang":
     Path(running + ".ready").touch()
     time.sleep(600)
-writer.end(status, 12.0)
+writer.end(status, cpu_s=1.0, peak_mb=12.0)
 writer.file.close()
 Path(final).parent.mkdir(parents=True, exist_ok=True)
 os.replace(running, final)

@@ -49,7 +49,7 @@ def _rows(path: Path, taken: dict[str, Path], left: dict[str, list[str]]) -> Ite
         if absent := [name for name in COLUMNS if name not in there]:
             raise ValueError(f"{path}: no column {absent[0]}; expected {', '.join(COLUMNS)}")
         table = pq.read_table(path, columns=columns).to_pylist()
-    except pa.ArrowException as error:
+    except (OSError, pa.ArrowException) as error:
         raise ValueError(f"{path}: no parquet file ({str(error).splitlines()[0]:.80})") from None
     for number, row in enumerate(table):
         key, caption = row["key"], row["caption"]
