@@ -39,7 +39,7 @@ wildcard_constraints:
     figure=r"[a-z][a-z0-9_]*",
     cost=r"[a-z][a-z0-9_]*",
     split=r"[a-z][a-z0-9_]*",
-    shard=r"\d{3}",
+    shard=r"\d\d\d+",
     seed=r"\d+",
 
 

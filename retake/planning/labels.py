@@ -4,7 +4,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retake.planning.recipes import stages_of
 from retake.schema.card import Card, WeightsCard
 from retake.schema.config import Config
 from retake.schema.labels import RELEASE
@@ -35,7 +34,7 @@ class Labels:
         def release_of(self, dataset: str) -> str: ...
         def weights_path(self, name: str, file: str = "model.safetensors") -> str: ...
         def recipe_of(self, method: str, variant: str, dataset: str | None = None) -> Recipe: ...
-        def every_trained_run(self) -> list[Job]: ...
+        def every_training(self) -> list[tuple[Job, str]]: ...
 
     def gather_labellers(self) -> None:
         """Read the cards of the labellers' weights, and that of the user's folder where it is to be labelled."""
@@ -99,13 +98,12 @@ class Labels:
     def labelled(self) -> list[tuple[str, str]]:
         """(labeller, release) pairs that a training reads, or that config.yaml asks for; each once."""
         found = set(self.own_labels())
-        for run in self.every_trained_run():
+        for run, stage in self.every_training():
             recipe = self.recipe_of(run["method"], run["variant"], run["dataset"])
-            for stage in stages_of(recipe, run["variant"]):
-                for source in recipe.stages[stage].data:
-                    if source.labels != RELEASE:
-                        dataset = run["dataset"] if source.dataset == "target" else source.dataset
-                        found.add((source.labels, self.release_of(dataset)))
+            for source in recipe.stages[stage].data:
+                if source.labels != RELEASE:
+                    dataset = run["dataset"] if source.dataset == "target" else source.dataset
+                    found.add((source.labels, self.release_of(dataset)))
         return sorted(found)
 
     def every_label_table(self) -> list[str]:

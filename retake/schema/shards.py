@@ -4,7 +4,7 @@ from hashlib import sha256
 
 
 def shard_name(number: int) -> str:
-    """Three digits, as in paths."""
+    """Three digits, as in paths; more from a thousand on."""
     return f"{number:03d}"
 
 

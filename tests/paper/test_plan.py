@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from retake.plan import Plan
-from retake.planning.recipes import stages_of
 from retake.schema.strict import read_yaml
 from tests.paper.conftest import PLAN
 
@@ -19,23 +18,29 @@ def shard_jobs(plan):
     """Rule -> jobs, by the cards' shards and what the recipes look at."""
     released = {r: plan.cards[r].shards["paper"] for r in plan.fetched}
     views, banks = set(), set()
-    for run in plan.every_trained_run():
+    labels = set()
+    for run, stage in plan.every_training():
         recipe = plan.recipe_of(run["method"], run["variant"], run["dataset"])
-        for stage in stages_of(recipe, run["variant"]):
-            for source in recipe.stages[stage].data:
-                dataset = run["dataset"] if source.dataset == "target" else source.dataset
-                release = plan.cards[dataset].release or dataset
-                if source.view:
-                    views.add((source.view, release))
-                if source.bank:
-                    banks.add((source.bank, release))
-                    views.add((recipe.banks[source.bank].view, release))
+        for source in recipe.stages[stage].data:
+            dataset = run["dataset"] if source.dataset == "target" else source.dataset
+            release = plan.cards[dataset].release or dataset
+            if source.labels != "release":
+                labels.add((source.labels, release))
+            if source.view:
+                views.add((source.view, release))
+            if source.bank:
+                banks.add((source.bank, release))
+                views.add((recipe.banks[source.bank].view, release))
     read = set(views)  # a stream that is only read by another view is never indexed as a whole
     views |= {(of, release) for view, release in views if (of := plan.views[view].get("of"))}
     return {
         "download_release": len(released),
         "index_release": sum(released.values()),
-        "fetch_weights": len(plan.weights),
+        **{
+            rule: len(plan.with_words(plan.weights, words))
+            for rule, words in (("", None), ("_bpe", "bpe"), ("_wordpiece", "wordpiece"))
+            for rule in [f"fetch_weights{rule}"]
+        },
         "build_annotations": len(plan.datasets),
         **{
             rule: sum(released[release] for view, release in views if plan.views[view]["kind"] == kind)
@@ -44,6 +49,8 @@ def shard_jobs(plan):
         "index_media": len(read),
         "extract_bank": sum(released[release] for _, release in banks),
         "index_bank": len(banks),
+        "write_pseudolabels": sum(released[release] for _, release in labels),
+        "index_pseudolabels": len(labels),
     }
 
 
@@ -63,6 +70,10 @@ def test_the_whole_graph_is_planned_and_nothing_is_run(checkout):
         "extract_examples": sum(plan.has_examples(m, f) for m in plan.recipes for f in plan.figures_of(m)),
         "tabulate": len(plan.table_paths()),
         "draw_figure": len(plan.figure_paths()),
+        "judge_labels": len(plan.every_quality_file()),
+        "caption_stills": sum(
+            figure.kind == "stills" for recipe in plan.recipes.values() for figure in recipe.figures.values()
+        ),
         "judge_claims": len(plan.claim_paths()),
         "collect_claims": 1,
         "render_report": 1,
