@@ -76,7 +76,7 @@ def release_archive(release: str, seconds: float | None) -> bytes:
     known = import_module(f"retake.data.datasets.{release}.mini").OPTIONS
     asked = {
         "release": release,
-        "splits": dict.fromkeys(card.splits, 1),
+        "splits": dict.fromkeys(card.splits or card.mini.splits, 1),
         "options": {name: value for name, value in options.items() if name in known},
         "num_shards": 1,
     }
