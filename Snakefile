@@ -2,10 +2,15 @@
 
 from snakemake.utils import min_version
 
+from retake import unmoved
+
 min_version("9.27")
 
 
 configfile: "config.yaml"
+
+
+unmoved.ask(workflow, config)  # ends here where this was asked before and no file has moved since
 
 
 report: "rules/captions/workflow.rst"

@@ -32,13 +32,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from retake import settle
+from retake import settle, unmoved
 
 LOCK = Path(".snakemake/retake.lock")
 MAIN = "RETAKE_MAIN"
 INVOCATION = "RETAKE_INVOCATION"
 SERVER = "RETAKE_SERVER"
 POLL_S = 0.5
+LATER = 75  # the exit status of a sync that found no store
 PR_SET_PDEATHSIG = 1
 
 _held: dict[Path, int] = {}  # open lock files of this process; closing one frees its folder
@@ -63,14 +64,17 @@ def enter(workflow: Any) -> None:
     if os.environ.get(SERVER) != "off":  # another run's, of which this run is a job
         os.environ.pop(SERVER, None)
     os.environ[INVOCATION] = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:8]}"
+    found = None
     with contextlib.suppress(Busy), held(root):  # while another run is at work its file times are left alone
-        settle.settle(root)
+        found = settle.settle(root)
     run = workflow.execute
 
     def execute(*given: Any, **named: Any) -> Any:
         plugin = named.get("executor_plugin", given[0] if given else None)
         if plugin is not None and plugin.common_settings.dryrun_exec:
-            return run(*given, **named)
+            done = run(*given, **named)
+            unmoved.keep(workflow, found)
+            return done
         try:
             hold(root)
         except Busy as busy:
@@ -82,9 +86,11 @@ def enter(workflow: Any) -> None:
         if plugin is None or plugin.common_settings.local_exec:
             workflow.scheduling_settings.max_jobs_per_timespan = None
         try:
-            return run(*given, **named)
+            done = run(*given, **named)
         finally:
-            settle.settle(root, since=since)
+            after = settle.settle(root, since=since)
+        unmoved.keep(workflow, after)
+        return done
 
     workflow.execute = execute
 
@@ -105,6 +111,8 @@ def sync(config: dict[str, Any]) -> None:
         command + (["--store", store] if store else []), env=os.environ | {"PYTHONPATH": paths}, check=False
     )
     if done.returncode:
+        unmoved.forget()
+    if done.returncode not in (0, LATER):
         sys.stderr.write(f"retake: the sync with MLflow ended with status {done.returncode}\n")
 
 

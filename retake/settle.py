@@ -73,12 +73,12 @@ def settle(root: Path = Path(), *, since: float | None = None) -> Settled:
     taken, not computed.
     """
     root = Path(root)
-    names = _record_names(root)
+    names = record_names(root)
     if not names:
         return Settled()
-    stamp = _read(root / STAMP)
+    stamp = read_kept(root / STAMP)
     seen = stamp.get("files", {})
-    if stamp.get("records") == names and all(_state(root, path) == state for path, state in seen.items()):
+    if stamp.get("records") == names and all(state_of(root, path) == state for path, state in seen.items()):
         return Settled(files=len(seen))
     outputs = _outputs(root, names, since)
     return _Order(root, outputs).settled(names)
@@ -90,7 +90,7 @@ class _Order:
     def __init__(self, root: Path, outputs: dict[str, _Output]) -> None:
         self.root, self.outputs = root, outputs
         self.paths = set(outputs) | {i for o in outputs.values() for i in o.inputs}
-        self.states = {p: _state(root, p) for p in self.paths}
+        self.states = {p: state_of(root, p) for p in self.paths}
         self.made_from: dict[str, list[str]] = defaultdict(list)  # input -> outputs
         for path, output in outputs.items():
             for i in output.inputs:
@@ -117,8 +117,8 @@ class _Order:
             if path in digests and path not in times and state and state[2] > now - RACY_NS:
                 self.states[path] = [-1, -1, -1, -1]  # look again next time
         kept = {p: [*self.states[p], d] for p, d in digests.items() if self.states[p]}
-        _write(self.root / DIGESTS, kept)
-        _write(self.root / STAMP, {"records": names, "files": self.states})
+        keep(self.root / DIGESTS, kept)
+        keep(self.root / STAMP, {"records": names, "files": self.states})
         return self.result
 
     def _topological(self) -> list[str]:
@@ -148,7 +148,7 @@ class _Order:
     def _digests(self, needed: list[str]) -> dict[str, str]:
         """sha256 of each needed input: known from an unchanged state, vouched for by this run, or
         computed."""
-        known = _read(self.root / DIGESTS)
+        known = read_kept(self.root / DIGESTS)
         found, unknown = {}, []
         for path in needed:
             state = self.states[path]
@@ -215,10 +215,10 @@ class _Order:
         except PermissionError:
             if must:
                 raise
-        self.states[path] = _state(self.root, path)
+        self.states[path] = state_of(self.root, path)
 
 
-def _record_names(root: Path) -> dict[str, State]:
+def record_names(root: Path) -> dict[str, State]:
     """Path of every record file below the metadata folder, with its state."""
     found: dict[str, State] = {}
     todo = [(str(root / METADATA), "")]
@@ -262,7 +262,7 @@ def _sha256_of(recorded: Any) -> str | None:
     return digest if digest and algorithm in ("", "sha256") else None
 
 
-def _state(root: Path, path: str) -> State | None:
+def state_of(root: Path, path: str) -> State | None:
     """None where there is no such regular file."""
     try:
         s = os.stat(os.path.join(root, path))  # noqa: PTH116, PTH118 -- thousands of times: Path is four times slower
@@ -271,14 +271,14 @@ def _state(root: Path, path: str) -> State | None:
     return [s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino] if stat.S_ISREG(s.st_mode) else None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_kept(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):  # none yet, or torn by a kill: everything is looked at again
         return {}
 
 
-def _write(path: Path, value: dict[str, Any]) -> None:
+def keep(path: Path, value: dict[str, Any]) -> None:
     """Nothing is lost where this fails (disk full, read-only folder): the next call looks at everything
     again."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}")

@@ -1,7 +1,7 @@
 """Read a method's recipe at one scale, and hold it against the code that it drives. Imports no torch."""
 
 import ast
-from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,14 @@ def folders_with(kind: str, file: str) -> dict[str, Path]:
 
 
 def overlaid(base: Any, over: Any) -> Any:
-    """`over` laid on `base`: mappings key by key, everything else replaced."""
-    if isinstance(base, dict) and isinstance(over, dict):
-        return {
-            k: overlaid(base[k], over[k]) if k in base and k in over else deepcopy((base | over)[k])
-            for k in base | over
-        }
-    return deepcopy(over)
+    """`over` laid on `base`: mappings key by key, everything else replaced.
+
+    What neither changes is shared with them, not copied: recipes are read, never written to.
+    """
+    if not isinstance(base, dict) or not isinstance(over, dict):
+        return over
+    both = base | over
+    return both | {key: overlaid(base[key], over[key]) for key in base.keys() & over.keys()}
 
 
 def load_recipe(path: Path, scale: str) -> Recipe:
@@ -44,12 +45,17 @@ def load_recipe(path: Path, scale: str) -> Recipe:
     return small if scale == "mini" else plain
 
 
+@lru_cache(maxsize=32)
+def _parsed(text: str, name: str) -> ast.Module:
+    return ast.parse(text, name)
+
+
 def builder_keywords(model_file: Path, function: str = "build") -> tuple[set[str], set[str]]:
     """(keywords of `build`, those of them that `prepare` gives), read without importing the file.
 
     Raises SettingError where `build` is missing or takes anything but keywords without a default.
     """
-    tree = ast.parse(model_file.read_text(encoding="utf-8"), str(model_file))
+    tree = _parsed(model_file.read_text(encoding="utf-8"), str(model_file))
     found = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == function]
     if not found:
         raise SettingError(f"{model_file}: expected a function {function}(*, ...)")

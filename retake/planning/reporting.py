@@ -1,6 +1,7 @@
 """Which tables, figures and claims a plan has, and what each is made from."""
 
 import csv
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +80,17 @@ class Reporting:
         wanted = "captions" if self.task_of(method, dataset) == "caption" else "labels"
         return wanted in self.config.own.tables
 
+    @cached_property
+    def _rows(self) -> dict[tuple[str, str], list[Row]]:
+        return {}
+
     def rows(self, method: str, table: str) -> list[Row]:
         """What is measured in this run for a table: a row a run, those of a mean or a gain apart."""
+        if (method, table) not in self._rows:
+            self._rows[method, table] = self._measured(method, table)
+        return self._rows[method, table]
+
+    def _measured(self, method: str, table: str) -> list[Row]:
         recipe = self.recipes[method]
         if table in recipe.tables:
             parts = [part for row in recipe.tables[table].rows for part in self._runs_of(recipe, row)]

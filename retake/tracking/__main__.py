@@ -12,9 +12,11 @@ from retake.tracking.runs import hide
 from retake.tracking.store import address, prepare_environment
 from retake.tracking.sync import StoreError, quietly, sync
 
+LATER = 75  # as sysexits.h has it: try again later; retake.guard knows it
+
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit status 0; 1 with one line where the store cannot be used (not with --quiet-failure)."""
+    """Exit status 0; with one line, 1 where the store cannot be used, LATER if that is to be no failure."""
     parser = argparse.ArgumentParser(prog="python -m retake.tracking", description=__doc__)
     parser.add_argument("command", choices=("sync", "follow", "ui"))
     parser.add_argument(
@@ -25,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--ended", action="store_true", help="the workflow that holds the folder has no job left"
     )
     parser.add_argument(
-        "--quiet-failure", action="store_true", help="a store out of reach: one line, exit status 0"
+        "--quiet-failure", action="store_true", help="a store out of reach: one line, exit status 75"
     )
     parser.add_argument("--follow", action="store_true", help="sync again and again until interrupted")
     parser.add_argument("--every", type=float, default=5.0, metavar="SECONDS")
@@ -36,8 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _ui(given, store)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's way to interrupt
     if given.quiet_failure:
-        quietly(given.results, store, ended=given.ended)
-        return 0
+        return 0 if quietly(given.results, store, ended=given.ended) else LATER
     try:
         while True:
             report = sync(given.results, store, ended=given.ended)

@@ -87,12 +87,16 @@ def _write(store: Store, runs: list[JobRun], report: Report) -> None:
         store.close_parent(invocation, [r for r in runs if r.invocation == invocation])
 
 
-def quietly(results: Path, store: str | None, *, ended: bool) -> None:
-    """`sync` for a workflow's end: its own result stands, whatever MLflow does; one line says so."""
+def quietly(results: Path, store: str | None, *, ended: bool) -> bool:
+    """`sync` for a workflow's end: its own result stands, whatever MLflow does; one line says so.
+
+    Returns whether the store was reached.
+    """
     try:
         report = sync(results, store, ended=ended)
     except StoreError as error:
         sys.stderr.write(f"retake: not brought into MLflow (a later sync brings all): {error}\n")
-    else:
-        for line in report.refused:
-            sys.stderr.write(f"retake: {line}\n")
+        return False
+    for line in report.refused:
+        sys.stderr.write(f"retake: {line}\n")
+    return True

@@ -3,6 +3,7 @@ published layout, both served on the loopback interface to a copy of this checko
 
 import io
 import json
+import mmap
 import tarfile
 import tempfile
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from safetensors.torch import save
+from safetensors.torch import save_file
+from torch.overrides import TorchFunctionMode
 
 from retake.data.mini_release import make_release, render_videos
 from retake.plan import Plan
@@ -68,11 +70,14 @@ class AtPaperScale:
 
 
 @cache
-def release_archive(release: str, seconds: float | None) -> bytes:
-    """A tar of the release as the data set's own mini.py writes it, one video a split, or as few as there can be."""
+def release_archive(release: str, laid: tuple[tuple[str, tuple[float, float]], ...]) -> bytes:
+    """A tar of the release as the data set's own mini.py writes it, one video a split, or as few as there can be.
+
+    laid  (option, shortest and longest) that stand in the place of the card's
+    """
     card = PLAN.cards[release]
     options = dict(card.mini.options) | {"captions_per_video": 2}
-    options |= {} if seconds is None else {"seconds": [seconds, seconds]}
+    options |= {name: list(span) for name, span in laid}
     known = import_module(f"retake.data.datasets.{release}.mini").OPTIONS
     asked = {
         "release": release,
@@ -91,23 +96,47 @@ def release_archive(release: str, seconds: float | None) -> bytes:
         return packed.getvalue()
 
 
-@cache
-def published_weights(weights: str) -> dict[str, bytes]:
-    """The published files of a foundation at its published size, with random values: a pickle holds halves."""
+class Filled(TorchFunctionMode):
+    """Large tensors get the same random numbers over and over: drawing a billion takes half a minute."""
+
+    LARGE = 1_000_000
+    DRAWN = ("normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "kaiming_normal_", "xavier_uniform_")
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        tensor = args[0] if args else (kwargs or {}).get("tensor")
+        if getattr(func, "__name__", "") not in self.DRAWN or tensor.numel() < self.LARGE:
+            return func(*args, **(kwargs or {}))
+        with torch.no_grad(), torch._C.DisableTorchFunction():
+            some, flat = 0.02 * torch.randn(self.LARGE), tensor.view(-1)
+            for start in range(0, len(flat), self.LARGE):
+                flat[start : start + self.LARGE] = some[: len(flat) - start]
+        return tensor
+
+
+def published_weights(weights: str, folder: Path) -> dict[str, memoryview | bytes]:
+    """The published files of a foundation at its published size, with random values: a pickle holds halves.
+
+    Large ones lie in `folder`: what is served of them is read from there.
+    """
     module, card = import_module(f"retake.weights.{weights}.model"), PLAN.weights[weights]
     sizes, prepare = card.paper.model, getattr(module, "prepare", lambda rows, sizes: {})
     torch.manual_seed(0)
-    made = module.build(**sizes, **prepare([{"text_out": text, "labels": [0]} for text in TEXTS], sizes))
+    with Filled():
+        made = module.build(**sizes, **prepare([{"text_out": text, "labels": [0]} for text in TEXTS], sizes))
     tensors, config, *texts = module.published(made, sizes)
-    found = {name: text.encode() for files in texts for name, text in files.items()}
+    found: dict[str, memoryview | bytes] = {
+        name: text.encode() for files in texts for name, text in files.items()
+    }
     found["config.json"] = json.dumps(config).encode()
-    pickled = [file.name for file in hub_of(weights)["files"] if file.get("becomes")]
-    if not pickled:
-        return found | {"model.safetensors": save(tensors)}
-    for name in pickled:
-        with io.BytesIO() as file:
-            torch.save({key: tensor.half() for key, tensor in tensors.items()}, file)
-            found[name] = file.getvalue()
+    pickled = [file["name"] for file in hub_of(weights)["files"] if file.get("becomes")]
+    folder.mkdir(parents=True)
+    for name in pickled or ["model.safetensors"]:
+        if pickled:
+            torch.save({key: tensor.half() for key, tensor in tensors.items()}, folder / name)
+        else:
+            save_file(tensors, folder / name)
+        with (folder / name).open("rb") as file:
+            found[name] = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     return found
 
 
@@ -142,14 +171,15 @@ def at_paper_scale(tmp_path, served, method, table) -> AtPaperScale:
     changed = overlaid(read_yaml(recipe), changes)
     recipe.write_text(yaml.safe_dump(changed, sort_keys=False))
     for release in plan.fetched:
-        body = release_archive(release, tried(method).get("seconds"))
+        lengths = {key: tried(method)[key] for key in ("seconds", "length_s") if key in tried(method)}
+        body = release_archive(release, tuple((key, (value, value)) for key, value in lengths.items()))
         served.add(f"/{release}.tar", body)
         source = {"url": f"{served.url}/{release}.tar", "file": f"{release}.tar", "unpack": "tar"}
         source |= {"sha256": sha256(body).hexdigest(), "size": len(body)}
         expects = [{"path": want.path} for want in plan.cards[release].expects]
         copy.edit(release, access="open", sources=[source], expects=expects, shards={"mini": 1, "paper": 1})
     for weights in plan.published:
-        hub, files = hub_of(weights), published_weights(weights)
+        hub, files = hub_of(weights), published_weights(weights, tmp_path / "published" / weights)
         card = project.folder / f"retake/weights/{weights}/card.yaml"
         card.write_text(yaml.safe_dump(read_yaml(card) | {"access": "open", "source": hub}, sort_keys=False))
         for file in hub["files"]:
