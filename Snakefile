@@ -2,21 +2,17 @@
 
 from snakemake.utils import min_version
 
-from retake import unmoved
-
 min_version("9.27")
 
 
 configfile: "config.yaml"
 
 
-unmoved.ask(workflow, config)  # ends here where this was asked before and no file has moved since
-
-
 report: "rules/captions/workflow.rst"
 
 
-include: "rules/common.smk"
+include: "rules/run.smk"  # what a run does before and after its jobs
+include: "rules/common.smk"  # the plan
 
 
 pathvars:
@@ -50,15 +46,3 @@ rule all:
 rule headline:
     input:
         headline_targets,
-
-
-onstart:
-    server.start(workflow)
-
-
-onsuccess:
-    guard.sync(config)
-
-
-onerror:
-    guard.sync(config)

@@ -5,7 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from retake import environment, guard, server
+from retake import environment, guard
 from retake.plan import Plan, one_of
 from retake.schema.strict import SettingError
 
