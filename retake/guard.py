@@ -73,7 +73,7 @@ def enter(workflow: Any) -> None:
         plugin = named.get("executor_plugin", given[0] if given else None)
         if plugin is not None and plugin.common_settings.dryrun_exec:
             done = run(*given, **named)
-            unmoved.keep(workflow, found)
+            unmoved.keep(workflow, found, ran=False)
             return done
         try:
             hold(root)
@@ -89,7 +89,7 @@ def enter(workflow: Any) -> None:
             done = run(*given, **named)
         finally:
             after = settle.settle(root, since=since)
-        unmoved.keep(workflow, after)
+        unmoved.keep(workflow, after, ran=True)
         return done
 
     workflow.execute = execute

@@ -83,13 +83,19 @@ def forget() -> None:
     _began.clear()
 
 
-def keep(workflow: Any, settled: settle.Settled | None) -> None:
+def keep(workflow: Any, settled: settle.Settled | None, *, ran: bool) -> None:
     """Writes down that all that was asked is there. Called after a run, or a dry run, that did not fail.
 
     settled  what came out when file times were settled: an input changed since it was used says no; None: they
              were not
+    ran      False: a dry run, after which Snakemake holds the jobs that it named for finished, too
     """
-    if not _began or settled is None or settled.changed or any(workflow.dag.needrun_jobs()):
+    if (
+        not _began
+        or settled is None
+        or settled.changed
+        or any(workflow.dag.needrun_jobs(exclude_finished=ran))
+    ):
         return
     graph: dict[str, Any] = {}
     for job in workflow.dag.jobs:

@@ -76,7 +76,7 @@ def workflow(tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("{}")
     job = SimpleNamespace(input=["results/in"], output=["results/out"], benchmark="results/cost")
-    dag = SimpleNamespace(jobs=[job], needrun_jobs=list)
+    dag = SimpleNamespace(jobs=[job], needrun_jobs=lambda exclude_finished: [])
     yield SimpleNamespace(is_main_process=True, basedir=tmp_path, configfiles=["config.yaml"], dag=dag)
     unmoved.forget()
 
@@ -92,7 +92,7 @@ def at_once(workflow, config=None):
 
 def kept(workflow, **found):
     assert not at_once(workflow)
-    unmoved.keep(workflow, settle.Settled(**found))
+    unmoved.keep(workflow, settle.Settled(**found), ran=True)
     return at_once(workflow)
 
 
@@ -144,23 +144,25 @@ def test_no_file_that_comes_is_overlooked(workflow, tmp_path, path):
 
 def test_a_run_that_leaves_something_to_be_done_is_not_kept(workflow, tmp_path):
     assert not kept(workflow, changed=["results/in"])
-    workflow.dag.needrun_jobs = lambda: ["a job"]
+    workflow.dag.needrun_jobs = lambda exclude_finished: ["a job that failed"]
     assert not kept(workflow)
-    workflow.dag.needrun_jobs = list
+    workflow.dag.needrun_jobs = lambda exclude_finished: [] if exclude_finished else ["a job of a dry run"]
+    unmoved.keep(workflow, settle.Settled(), ran=False)
     assert not at_once(workflow)
-    unmoved.keep(workflow, None)  # another run held the folder
+    unmoved.keep(workflow, None, ran=True)  # another run held the folder
     assert not at_once(workflow)
     unmoved.forget()  # the sync with MLflow failed
-    unmoved.keep(workflow, settle.Settled())
+    unmoved.keep(workflow, settle.Settled(), ran=True)
     assert not at_once(workflow)
     rewritten(tmp_path / "rules/a.smk")  # while the run is under way
-    unmoved.keep(workflow, settle.Settled())
+    unmoved.keep(workflow, settle.Settled(), ran=True)
     assert not at_once(workflow)
-    assert kept(workflow)
+    unmoved.keep(workflow, settle.Settled(), ran=True)
+    assert at_once(workflow)
 
 
 def test_videos_of_ones_own_are_looked_for_each_time(workflow):
     for named in ({"own": {"videos": "a"}}, {"folders": {"msvd": "a"}}):
         for _ in range(2):
             assert not at_once(workflow, {"scale": "mini", **named})
-            unmoved.keep(workflow, settle.Settled())
+            unmoved.keep(workflow, settle.Settled(), ran=True)

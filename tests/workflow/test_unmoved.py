@@ -35,10 +35,10 @@ def test_the_same_question_is_answered_at_once_and_another_is_not(asked):
 
 def test_a_run_that_could_not_reach_mlflow_is_not_taken_for_done(asked):
     (asked.folder / first(asked, "results/mini/tables/etenet/*.csv")).unlink()
-    gone = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-    done = asked.snakemake(**gone)
+    elsewhere = ("--config", "mlflow={store: 'http://127.0.0.1:9'}")
+    done = asked.snakemake(*elsewhere, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
     assert "not brought into MLflow" in done.stdout + done.stderr
-    assert not answered_at_once(asked)
+    assert not answered_at_once(asked, *elsewhere, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
 
 
 def test_a_run_that_made_everything_is_known_from_then_on(asked):
