@@ -52,7 +52,7 @@ def test_the_rules_lead_from_a_published_release_to_the_table(at_paper_scale, me
 
 
 def is_record(path):
-    return "costs" not in path.parts
+    return not {"costs", "pseudolabels"} & {*path.parts}
 
 
 def ran(records):
