@@ -1,5 +1,6 @@
 # make         set up, rebuild every table and figure at mini scale, say where they are
-# make test    set up, run every test
+# make test    set up, run the tests, but for the long ones
+# make test-all        set up, run every test, the long ones too
 # make test-services   set up, run what needs servers: Slurm, PostgreSQL, SSH (as root, on Debian)
 # make check   set up, lint, format, types and unit tests: under three minutes
 # Other targets: install, lint, unit, lock, clean (the environment stays), distclean (results go too).
@@ -28,7 +29,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: all install build test test-services check lint unit lock clean distclean
+.PHONY: all install build test test-all test-services check lint unit lock clean distclean
 
 all: build
 	@echo
@@ -52,6 +53,9 @@ build: install
 
 # pytest's own last line says how many passed; its exit status is make's.
 test: install
+	$(BIN)/python -m pytest -m "not long"
+
+test-all: install
 	$(BIN)/python -m pytest
 
 test-services: $(SERVICES_STAMP)

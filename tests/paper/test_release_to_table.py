@@ -16,7 +16,7 @@ from retake.training.checkpoint import read_header
 from tests.paper.conftest import PLAN, SIZES, hub_of, plan_of, tried
 
 TABLES = [
-    (method, table)
+    pytest.param(method, table, marks=[pytest.mark.long] if tried(method).get("long") else [])
     for method in PLAN.recipes
     for table in plan_of(method).tables_of(method)
     if table in tried(method).get("tables", [table])
