@@ -1,6 +1,7 @@
 """The real rules at the papers' sizes, from a download to a table: one video a split, one step a stage."""
 
 import csv
+from collections import Counter
 from fnmatch import fnmatchcase
 from hashlib import file_digest, sha256
 from importlib import import_module
@@ -11,6 +12,7 @@ import torch
 from safetensors import safe_open
 
 from retake.data.coded import coded
+from retake.schema.card import TOKENIZERS
 from retake.schema.record import Record
 from retake.training.checkpoint import read_header
 from tests.paper.conftest import PLAN, SIZES, hub_of, plan_of, tried
@@ -34,7 +36,7 @@ def test_every_method_says_what_its_sizes_are_and_every_data_set_has_a_table():
 
 @pytest.mark.parametrize(("method", "table"), TABLES)
 def test_the_rules_lead_from_a_published_release_to_the_table(at_paper_scale, method, table):
-    planned = at_paper_scale.project.planned()
+    planned = by_script(at_paper_scale.project.planned())
 
     at_paper_scale.project.snakemake()
 
@@ -53,6 +55,15 @@ def test_the_rules_lead_from_a_published_release_to_the_table(at_paper_scale, me
 
 def is_record(path):
     return not {"costs", "pseudolabels"} & {*path.parts}
+
+
+def by_script(planned):
+    """Rules that differ in the files of a tokenizer alone are one by their records."""
+    found = Counter()
+    for rule, jobs in planned.items():
+        end = next((f"_{name}" for name in TOKENIZERS if rule.endswith(f"_{name}")), "")
+        found[rule.removesuffix(end)] += jobs
+    return dict(found)
 
 
 def ran(records):
@@ -104,7 +115,7 @@ def check_frames(copy, method):
             assert array.shape[1:] == tuple(shape)
             if release in map(copy.plan.release_of, copy.plan.chosen[method]):
                 assert len(array) == rows * len(copy.plan.cards[release].splits)
-            assert array.std() > 0
+            assert array[:1].astype(np.float32).std() > 0
 
 
 def check_coded(copy, method):
