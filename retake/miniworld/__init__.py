@@ -7,6 +7,7 @@ captions(clip, 6, draw(world.seed, clip.name))   sentences that differ in syntax
 encode(render(clip), path, codec="h264", fps=clip.fps)
 still(world, ("train", 0, "coco_captions"), 0.1, 0.0)   one frame of a clip; still_captions, alt_text say what it shows
 narrate(scenes, elsewhere, shares, rng)          what somebody says while a film runs
+retake.miniworld.ensemble                        several actors over a minute, and what only a far second tells
 """
 
 from retake.miniworld.encoding import encode, tone, write_jpeg

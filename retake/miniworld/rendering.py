@@ -24,7 +24,7 @@ def render(clip: Clip, only: Sequence[int] | None = None) -> np.ndarray:
     for row, i in enumerate(asked):
         canvas = base.copy()
         for sprite in placed[i]:
-            _paint(canvas, sprite, clip, margin)
+            paint(canvas, sprite, clip.height_px, margin)
         seen = _look(canvas, view(clip, i), width, height)
         frames[row] = np.minimum(seen + np.float32(0.5), np.float32(255))
     return frames
@@ -34,18 +34,19 @@ def _margin(clip: Clip) -> int:
     return round(PAN * clip.width_px) + 1 if clip.camera == "pan" else 0
 
 
-def _pixels(sprite: Placement, clip: Clip, margin: int) -> tuple[int, int, int]:
-    """Left, top and size in pixels of a sprite on the canvas."""
-    size = max(round(sprite.size * clip.height_px), 4)
+def pixels(sprite: Placement, height_px: int, margin: int = 0) -> tuple[int, int, int]:
+    """Left, top and size in pixels of a sprite on a canvas that is `margin` wider to either side."""
+    size = max(round(sprite.size * height_px), 4)
     return (
-        round(sprite.x * clip.height_px - size / 2) + margin,
-        round(sprite.y * clip.height_px - size / 2),
+        round(sprite.x * height_px - size / 2) + margin,
+        round(sprite.y * height_px - size / 2),
         size,
     )
 
 
-def _paint(canvas: np.ndarray, sprite: Placement, clip: Clip, margin: int) -> None:
-    left, top, size = _pixels(sprite, clip, margin)
+def paint(canvas: np.ndarray, sprite: Placement, height_px: int, margin: int = 0) -> None:
+    """Draw a sprite onto a canvas (H, W, 3) float32, as far as it lies on it."""
+    left, top, size = pixels(sprite, height_px, margin)
     colour, see_through = picture(sprite.sprite, size)
     x0, y0 = max(left, 0), max(top, 0)
     x1, y1 = min(left + size, canvas.shape[1]), min(top + size, canvas.shape[0])
@@ -103,7 +104,7 @@ def boxes(clip: Clip) -> list[dict[str, tuple[float, float, float, float]]]:
         for sprite in sprites:
             if not sprite.who:
                 continue
-            sx, sy, size = _pixels(sprite, clip, margin)
+            sx, sy, size = pixels(sprite, clip.height_px, margin)
             x0, y0, x1, y1 = extent(sprite.sprite, size)
             box = (
                 min(max((sx + x0 - left) * scale / clip.width_px, 0.0), 1.0),

@@ -235,7 +235,7 @@ def object_shapes(kind: str, amount: float) -> list[tuple]:
 
 
 def sign_shapes(kind: str, state: str = "") -> list[tuple]:
-    """Wings of who flies, the letters of who sleeps, the two signal lamps."""
+    """Wings of who flies, the letters of who sleeps, the words of who speaks, the two signal lamps."""
     if kind == "wings":
         return [
             ("t", (-0.1, 0.15, -0.98, -0.5, -0.7, 0.25), "paper"),
@@ -250,6 +250,12 @@ def sign_shapes(kind: str, state: str = "") -> list[tuple]:
             ("t", (0.4, -0.3, 0.1, -0.3, -0.4, 0.3), "navy"),
             ("t", (0.4, -0.3, -0.1, 0.3, -0.4, 0.3), "navy"),
             ("r", (-0.4, 0.25, 0.4, 0.45), "navy"),
+        ]
+    if kind == "words":
+        return [
+            ("t", (-0.5, 0.2, 0.1, 0.2, -0.7, 0.95), "paper"),
+            ("e", (0, -0.15, 0.95, 0.62), "paper"),
+            *[("e", (x, -0.15, 0.13, 0.13), "crimson") for x in (-0.45, 0.0, 0.45)],
         ]
     return [
         ("r", (-0.6, -0.95, 0.6, 0.95), "ink"),

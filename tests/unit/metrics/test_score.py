@@ -229,3 +229,133 @@ def test_what_is_true_of_a_part_of_a_video_scores_no_answer(tmp_path):
     times = {name: pa.array([None, time], pa.float64()) for name, time in (("start_s", 0.0), ("end_s", 8.0))}
     pq.write_table(pa.table(rows | times), tmp_path / "new.parquet")
     assert [row["fact"] for row in _whole(tmp_path / "new.parquet")] == ["actor"]
+
+
+LEFT, RIGHT = [0.0, 0.0, 0.4, 1.0], [0.6, 0.0, 1.0, 1.0]
+
+
+def keyframes(**truth):
+    """Rows of the split: item -> (box, labels) pairs; none is a keyframe without a box."""
+    rows = [
+        {
+            "item_id": item,
+            "video_id": "v",
+            "split": "test",
+            "text_out": None,
+            "labels": labels,
+            "box_xyxy": box,
+        }
+        for item, pairs in truth.items()
+        for box, labels in pairs or [(None, [])]
+    ]
+    return [*rows, {**rows[0], "item_id": "other", "split": "train"}]
+
+
+def boxed(*rows):
+    return [{"item_id": item, "box_xyxy": box, "scores": scores} for item, box, scores in rows]
+
+
+# class 0: LEFT of a, RIGHT of b; class 1: RIGHT of a and of b; class 2: LEFT of a
+DONE = keyframes(a=[(LEFT, [0, 2]), (RIGHT, [1])], b=[(RIGHT, [0, 1])], c=None)
+SEEN = boxed(
+    ("a", LEFT, [0.9, 0.1, 0.3]),
+    ("a", RIGHT, [0.2, 0.6, 0.1]),
+    ("b", RIGHT, [0.4, 0.7, 0.2]),
+    ("c", LEFT, [0.8, 0.0, 0.4]),
+)
+# class 0 in the order a, c, b, a: ranks 1 and 3; class 1: b, a: 1; class 2: c, a: 1/2
+OF_CLASS = [(1 + 2 / 3) / 2, 1.0, 0.5]
+KINDS = [
+    {"video_id": video, "fact": f"class {name}", "kind": kind, "value": value, "start_s": 1.0, "end_s": 2.0}
+    for video in ("v", "w")
+    for name, kind, value in (("sit", "one_frame", "0"), ("wait", "far15", "1"), ("stay", "far15", "2"))
+]
+
+
+def test_boxes_are_scored_by_class_and_by_kind_of_class(run):
+    out, items = run(SEEN, ["map", "ap_one_frame", "ap_far15"], KINDS, DONE)
+    file = json.loads(out.read_text())
+    assert file["values"] == {
+        "map": pytest.approx(sum(OF_CLASS) / 3),
+        "ap_one_frame": pytest.approx(OF_CLASS[0]),
+        "ap_far15": pytest.approx(sum(OF_CLASS[1:]) / 2),
+    }
+    assert file["items"] == 3
+    assert pq.read_table(items).to_pydict() == {"item_id": ["a", "b", "c"]}
+
+
+def test_the_order_of_boxes_of_different_items_changes_nothing(run):
+    first = run(SEEN, ["map"], annotations=DONE, name="first")
+    second = run(SEEN[::-1], ["map"], annotations=DONE, name="second")
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_what_is_there_in_an_item_without_a_box_is_not_found(run, caplog):
+    out, _ = run(SEEN[:2], ["map"], annotations=DONE)
+    # class 0 finds one of two, class 1 too, class 2 its one
+    file = json.loads(out.read_text())
+    assert file["values"] == {"map": pytest.approx((0.5 + 0.5 + 1) / 3)}
+    assert file["items"] == 1
+    assert "2 of 3 items have no box, first b" in caplog.text
+    empty = boxed(("b", [], []), ("c", [], []))
+    out, _ = run(SEEN[:2] + empty, ["map"], annotations=DONE, name="looked")
+    looked = json.loads(out.read_text())
+    assert (looked["values"], looked["items"]) == (file["values"], 3)
+
+
+@pytest.mark.parametrize(
+    ("rows", "metrics", "truth", "message"),
+    [
+        (boxed(("other", LEFT, [0.1])), ["map"], None, "1 boxes are of no item of split 'test' of .*'other'"),
+        (
+            boxed(("a", LEFT, [0.1]), ("b", LEFT, [0.1, 0.2])),
+            ["map"],
+            None,
+            r"numbers of class scores: \[1, 2\]",
+        ),
+        (
+            boxed(("a", LEFT, [0.1, 0.2])),
+            ["map"],
+            None,
+            "item 'a' has label 2; there are scores of 2 classes",
+        ),
+        (boxed(("b", [0.5, 0, 0.5, 1], [0.1] * 3)), ["map"], None, "item 'b': box .*; expected left, top"),
+        (boxed(("b", [0.5, 0, 1], [0.1] * 3)), ["map"], None, "item 'b': box .*; expected left, top"),
+        (
+            boxed(("b", LEFT, [0.1, float("nan"), 0])),
+            ["map"],
+            None,
+            "a box of item 'b' has a score that is no number",
+        ),
+        (
+            boxed(("b", None, [0.1] * 3), ("a", LEFT, [0.1] * 3)),
+            ["map"],
+            None,
+            "a box of item 'b' has no box_xyxy",
+        ),
+        (boxed(("a", [], [])), ["map"], None, "map: none of 3 items has a box in the predictions"),
+        ([{"item_id": "a", "box_xyxy": LEFT}], ["map"], None, "no column 'scores'"),
+        (SEEN, ["ap_far15"], None, "ap_far15 needs a release with truth"),
+        (SEEN, ["ap_far5"], KINDS, r"no class of that kind; have \['far15', 'one_frame'\]"),
+        (SEEN, ["top1"], None, "the predictions are boxes; metric 'top1' does not score such"),
+        (
+            said(a="x"),
+            ["ap_far5"],
+            None,
+            "the predictions are no boxes; metric 'ap_far5' does not score such",
+        ),
+    ],
+)
+def test_boxes_that_cannot_be_scored_are_named(run, rows, metrics, truth, message):
+    with pytest.raises(ValueError, match=message):
+        run(rows, metrics, truth, DONE)
+
+
+def test_a_split_without_a_box_of_truth_is_an_error(run):
+    with pytest.raises(ValueError, match="map: none of 1 items has a box with a label"):
+        run(SEEN[:1], ["map"], annotations=keyframes(a=[(LEFT, [])]))
+
+
+def test_a_class_told_by_a_kind_without_truth_in_the_split_is_named(run):
+    with pytest.raises(ValueError, match="ap_one_frame: none of 1 classes has a box of truth"):
+        run(SEEN[:1], ["ap_one_frame"], KINDS, keyframes(a=[(LEFT, [1])]))
