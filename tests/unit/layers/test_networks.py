@@ -27,8 +27,23 @@ def test_networks_take_their_input(name, shape):
 
 
 def test_a_name_that_nobody_has_is_an_error():
-    with pytest.raises(ValueError, match="network 'resnot18': neither c3d nor res3d nor one of timm"):
+    with pytest.raises(
+        ValueError, match="network 'resnot18': neither c3d nor res3d nor i3d_nl nor one of timm"
+    ):
         network_of("resnot18", {}, 3)
+
+
+def test_a_module_may_make_its_own():
+    made = network_of("torch.nn:Conv2d", {"in_channels": 3, "out_channels": 4, "kernel_size": 1}, 3)
+    assert made(torch.zeros(1, 3, 2, 2)).shape == (1, 4, 2, 2)
+
+
+def test_an_inflated_network_may_differ_from_the_published_one():
+    with torch.device("meta"):
+        network = network_of("i3d_nl_r101", {"non_local": [[]] * 4}, 3)
+    assert not len(network.non_local)
+    with pytest.raises(ValueError, match="'i3d_nl_r50' sees 3 channels, not 2"):
+        network_of("i3d_nl_r50", {}, 2)
 
 
 def test_clips_of_other_channels_are_an_error():
