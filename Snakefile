@@ -24,7 +24,8 @@ include: "rules/releases.smk"  # the mini world, or the network -> a release and
 include: "rules/annotations.smk"  # a release's own files -> one annotation table per data set
 include: "rules/media.smk"  # videos -> frames, streams, motion, flow, shard by shard
 include: "rules/weights.smk"  # published or pre-trained foundations
-include: "rules/features.smk"  # a frozen foundation + frames -> a bank of features
+include: "rules/detections.smk"  # a detector + frames, or a release's own boxes -> boxes of every second
+include: "rules/features.smk"  # a frozen network + frames, clips or boxes -> a bank of features
 include: "rules/pseudolabels.smk"  # a frozen captioner + videos -> captions that nobody wrote
 include: "rules/training.smk"  # stage after stage -> checkpoint
 include: "rules/predictions.smk"  # checkpoint -> one prediction table per split

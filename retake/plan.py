@@ -4,13 +4,14 @@ Everything is checked before a job starts; a setting that cannot be used is a Se
 Paths are strings relative to the workflow's folder, as Snakemake compares them.
 """
 
-from functools import cached_property
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
+from retake.planning.banks import Banks
 from retake.planning.code import modules_in, reached
 from retake.planning.costs import Costs
+from retake.planning.fused import Fused
 from retake.planning.labels import Labels
 from retake.planning.listing import Listing
 from retake.planning.machines import Machines
@@ -42,7 +43,7 @@ def one_of(names: Any) -> str:
     return "|".join(sorted(names)) or "(?!)"
 
 
-class Plan(Releases, Media, Machines, Reporting, Costs, Qualities, Labels, Listing, Trained):
+class Plan(Releases, Media, Banks, Machines, Reporting, Costs, Qualities, Labels, Listing, Trained, Fused):
     """The runs that a config asks for, and what each of them reads."""
 
     def __init__(self, config: dict[str, Any], file: str = "config.yaml"):
@@ -78,7 +79,8 @@ class Plan(Releases, Media, Machines, Reporting, Costs, Qualities, Labels, Listi
 
     def check_all(self) -> None:
         """Resolve every job of every table once, so that whatever cannot be resolved is said before the first job."""
-        _ = self.views, self.banks, self.labellers
+        _ = self.views, self.labellers
+        self.check_banks()
         self.check_mini_options()
         self.check_own()
         self.check_qualities()
@@ -92,12 +94,14 @@ class Plan(Releases, Media, Machines, Reporting, Costs, Qualities, Labels, Listi
                 self.training_score_job(run, row.split)
                 continue
             self.score_job(run, row.protocol, row.split)
-            if self.recipes[run["method"]].variants[run["variant"]].fuse:
+            if self.parts_of(run):
                 self.fuse_job(run, row.protocol, row.split)
             for part in self.trained_parts(run):
                 self.predict_job(part, row.protocol, row.split)
         for run, stage in self.every_training():
             self.trainings.job(run, stage)
+        for filled in self.every_bank_run():
+            self.rows_job(filled | {"shard": "000"})
 
     # --- what is there -------------------------------------------------------------------------------------
 
@@ -110,6 +114,7 @@ class Plan(Releases, Media, Machines, Reporting, Costs, Qualities, Labels, Listi
                 raise SettingError(
                     f"{self.file}: run: {method}: data set {dataset!r} has no task {wanted} but {have}"
                 )
+        self.gather_parts(method)
         for name, stage in recipe.stages.items():
             for source in stage.data:
                 if source.dataset != "target":
@@ -118,8 +123,7 @@ class Plan(Releases, Media, Machines, Reporting, Costs, Qualities, Labels, Listi
                 if start.dataset is not None:
                     self._read(start.dataset, f"{self.recipe_files[method]}: stages.{name}.start")
         self._read_cut(recipe.views, f"{self.recipe_files[method]}")
-        for name, bank in recipe.banks.items():
-            self._foundation(bank.weights, f"{self.recipe_files[method]}: banks.{name}")
+        self.gather_banks(method)
 
     def _read_cut(self, views: dict[str, Any], where: str) -> None:
         """The cards of the data sets whose segments views are cut into."""
@@ -143,10 +147,10 @@ class Plan(Releases, Media, Machines, Reporting, Costs, Qualities, Labels, Listi
                 known = did_you_mean(unknown[0], self.card_files)
                 raise SettingError(f"{file}: {where}: no data set {unknown[0]!r}; {known}")
         for name, variant in recipe.variants.items():
-            for dataset in [None, *self.chosen[method]]:
+            for dataset in [None, *self.asked_on(method)]:
                 resolved = self.recipe_of(method, name, dataset)
                 self._read_cut(resolved.views, f"{file}: variants.{name}")
-                for stage in [] if variant.fuse else stages_of(resolved, name):
+                for stage in [] if variant.joined else stages_of(resolved, name):
                     for start in resolved.stages[stage].start:
                         if start.weights:
                             self._foundation(start.weights, f"{file}: variants.{name}: stages.{stage}.start")
@@ -251,19 +255,6 @@ class Plan(Releases, Media, Machines, Reporting, Costs, Qualities, Labels, Listi
             return dict(card.splits)
         return {name: max(4, round(n * self.config.mini_size)) for name, n in card.mini.splits.items()}
 
-    @cached_property
-    def banks(self) -> dict[str, Job]:
-        """Every bank by name, under the same rule as views."""
-        found: dict[str, Job] = {}
-        for method, recipe in self.recipes.items():
-            for name, bank in recipe.banks.items():
-                value = bank.model_dump(mode="json")
-                if found.setdefault(name, value) != value:
-                    raise SettingError(
-                        f"{self.recipe_files[method]}: banks.{name}: another method's bank of that name differs"
-                    )
-        return found
-
     # --- paths ---------------------------------------------------------------------------------------------
 
     def root(self, release: str) -> str:
@@ -301,19 +292,16 @@ class Plan(Releases, Media, Machines, Reporting, Costs, Qualities, Labels, Listi
             self._resolved[place] = variant_of(self.recipes[method], variant, file, tuple(dict.fromkeys(on)))
         return self._resolved[place]
 
-    def trained(self) -> set[str]:
-        return {v for r in self.recipes.values() for v, spec in r.variants.items() if not spec.fuse}
-
-    def fused(self) -> set[str]:
-        return {v for r in self.recipes.values() for v, spec in r.variants.items() if spec.fuse}
-
     def predict_job(self, run: Job, protocol: str, split: str, onto: str | None = None) -> Job:
         """Inputs and JSON of one prediction; `onto`: another data set than the one trained on."""
         recipe = self.recipe_of(run["method"], run["variant"], run["dataset"])
         stages = stages_of(recipe, run["variant"])
         source = recipe.stages[stages[-1]].data[0]
         dataset = onto or run["dataset"]
-        data, inputs = self.trainings.source(recipe.views, source, dataset, split)
+        if onto and source.memory:
+            where = f"{self.recipe_files[run['method']]}: variants.{run['variant']}"
+            raise SettingError(f"{where}: reads bank {source.memory.bank!r}, which has no videos of {onto!r}")
+        data, inputs = self.trainings.seen(run, recipe.views, source, dataset, split)
         spec = recipe.protocols[protocol].model_dump(mode="json", exclude_none=True)
         words = spec.get("max_len")
         if isinstance(words, dict):
@@ -330,11 +318,10 @@ class Plan(Releases, Media, Machines, Reporting, Costs, Qualities, Labels, Listi
 
     def caption_job(self, run: Job, protocol: str, videos: str) -> Job:
         """A prediction on another data set by the checkpoint that is there; it is no input, so nothing trains it."""
-        if fused := self.recipes[run["method"]].variants[run["variant"]].fuse:
+        if parts := self.parts_of(run):
             where = f"{self.recipe_files[run['method']]}: variants.{run['variant']}"
-            raise SettingError(
-                f"{where}: is fused and has no checkpoint; videos are answered by {', '.join(fused)}"
-            )
+            names = ", ".join(dict.fromkeys(part["variant"] for part in parts))
+            raise SettingError(f"{where}: is fused and has no checkpoint; videos are answered by {names}")
         job = self.predict_job(run, protocol, "test", onto=videos)
         checkpoint = Path(job["inputs"].pop("checkpoint"))
         if not checkpoint.is_file():
@@ -347,14 +334,6 @@ class Plan(Releases, Media, Machines, Reporting, Costs, Qualities, Labels, Listi
         job["recipe"] |= {"checkpoint": checkpoint.as_posix(), "checkpoint_sha256": digest}
         return job
 
-    def fuse_job(self, run: Job, protocol: str, split: str) -> Job:
-        recipe = self.recipes[run["method"]]
-        variant = recipe.variants[run["variant"]]
-        parts = [self.predictions({**run, "variant": v}, protocol, split) for v in variant.fuse]
-        task = self.task_of(run["method"], run["dataset"])
-        job = {"task": task, "combiner": variant.combiner, "weights": list(variant.fuse.values())}
-        return {"inputs": {"parts": parts}, "recipe": job}
-
     def score_job(self, run: Job, protocol: str, split: str) -> Job:
         """All metrics that any table asks of this run, so that it is scored once."""
         metrics = {
@@ -365,14 +344,14 @@ class Plan(Releases, Media, Machines, Reporting, Costs, Qualities, Labels, Listi
             if (row.variant, row.dataset, row.split, row.protocol)
             == (run["variant"], run["dataset"], split, protocol)
         }
-        rule = "fuse_predictions" if self.recipes[run["method"]].variants[run["variant"]].fuse else "predict"
+        rule = "fuse_predictions" if self.parts_of(run) else "predict"
         place = self.run_path(f"records/{rule}", run)
         inputs = {
             "predicted": f"{place}/{protocol}/{split}.jsonl",
             "predictions": self.predictions(run, protocol, split),
             "annotations": self.annotations(run["dataset"]),
         }
-        if any(m.startswith("facts_") for m in metrics):
+        if any(m.startswith(("facts_", "ap_")) for m in metrics):
             inputs["truth"] = f"{self.results}/releases/{self.release_of(run['dataset'])}/truth.parquet"
         if "meteor" in metrics:
             filtered = f"{self.results}/metrics/paraphrases/{run['dataset']}"

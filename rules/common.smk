@@ -31,6 +31,7 @@ wildcard_constraints:
     weights=one_of(PLAN.weights),
     view=one_of(PLAN.views),
     bank=one_of(PLAN.banks),
+    detector=one_of(PLAN.detectors),
     labeller=one_of(PLAN.labellers),
     variant=r"[a-z][a-z0-9_]*",
     stage=r"[a-z][a-z0-9_]*",
@@ -114,10 +115,6 @@ def examples_job(wildcards):
 
 def pretraining_job(wildcards):
     return PLAN.trainings.pretrain_job(wildcards.weights)
-
-
-def labelling_job(wildcards):
-    return PLAN.label_job(wildcards.labeller, wildcards.release, wildcards.shard)
 
 
 def inputs_of(job):

@@ -1,4 +1,4 @@
-"""Banks: features of a frozen foundation, extracted once and read by every run that wants them."""
+"""Banks: features of frames, or of the boxes or clips of every second, written once and read by every run that wants them."""
 
 
 rule extract_bank:
@@ -58,6 +58,61 @@ rule index_bank:
         "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
+rule extract_rows:
+    input:
+        unpack(inputs_of(PLAN.rows_job)),
+        script="scripts/extract_rows.py",
+        code=lambda wildcards: PLAN.code("extract_rows", *PLAN.rows_code(wildcards)),
+    output:
+        array="<results>/features/{method}/{bank}/{dataset}/seed{seed}/shard{shard}/features.npy",
+        index="<results>/features/{method}/{bank}/{dataset}/seed{seed}/shard{shard}/index.parquet",
+        record="<results>/records/extract_rows/{method}/{bank}/{dataset}/seed{seed}/shard{shard}.jsonl",
+    log:
+        "<results>/logs/extract_rows/{method}/{bank}/{dataset}/seed{seed}/shard{shard}.log",
+    benchmark:
+        "<results>/costs/extract_rows/{method}/{bank}/{dataset}/seed{seed}/shard{shard}.jsonl"
+    wildcard_constraints:
+        bank=one_of(PLAN.row_banks),
+    conda:
+        "../envs/torch.yaml"
+    threads: PLAN.threads
+    resources:
+        mem_mb=PLAN.training_mb,
+        gpu=PLAN.gpu,
+    params:
+        arguments=arguments,
+        recipe=recipe_of(PLAN.rows_job),
+    shell:
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+
+
+rule index_rows:
+    input:
+        unpack(inputs_of(PLAN.index_rows_job)),
+        script="scripts/index_rows.py",
+        code=code_of("index_rows"),
+    output:
+        index="<results>/features/{method}/{bank}/{dataset}/seed{seed}/index.parquet",
+        record="<results>/records/index_rows/{method}/{bank}/{dataset}/seed{seed}.jsonl",
+    log:
+        "<results>/logs/index_rows/{method}/{bank}/{dataset}/seed{seed}.log",
+    benchmark:
+        "<results>/costs/index_rows/{method}/{bank}/{dataset}/seed{seed}.jsonl"
+    wildcard_constraints:
+        bank=one_of(PLAN.row_banks),
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=600,
+    params:
+        arguments=arguments,
+        recipe=recipe_of(PLAN.index_rows_job),
+    shell:
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+
+
 rule features:
     input:
         PLAN.every_bank_index(),
+        PLAN.every_rows_index(),
+        PLAN.every_detections_table(),

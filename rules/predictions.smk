@@ -45,7 +45,7 @@ rule fuse_predictions:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=2000,
     params:
         arguments=arguments,
         recipe=recipe_of(fusion_job),

@@ -8,6 +8,7 @@ with job() as j:
         spec=j.recipe["spec"],
         annotations=j.input["annotations"],
         index=j.input["index"],
+        predictions=j.input.get("predictions", []),
         arrays_out=j.output["arrays"],
         table_out=j.output["table"],
     )

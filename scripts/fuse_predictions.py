@@ -5,8 +5,9 @@ from retake.training.fusion import fuse_predictions
 
 with job() as j:
     fuse_predictions(
-        parts=dict(zip(j.input["parts"], j.recipe["weights"], strict=True)),
+        parts=dict(zip(map(str, j.input["parts"]), j.recipe["weights"], strict=True)),
         task=j.recipe["task"],
         combiner=j.recipe["combiner"],
         out=j.output["predictions"],
+        annotations=j.input.get("annotations", []),
     )

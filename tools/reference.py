@@ -10,14 +10,16 @@ MODELS = {
     "config.yaml": ("retake/schema/config.py", ["Config", "Entry", "Own", "CaptionWith", "Tracking"]),
     "recipe.yaml": (
         "retake/schema/recipe.py",
-        ["Recipe", "Stage", "Source", "Start", "Variant", "Protocol", "Table", "Row"],
+        ["Recipe", "Stage", "Source", "Start", "Variant", "Table", "Row"],
     ),
+    "recipe.yaml, protocols": ("retake/schema/protocol.py", ["Protocol"]),
+    "recipe.yaml, detections and banks": ("retake/schema/banks.py", ["Detector", "Bank", "Memory"]),
     "recipe.yaml, labellers": ("retake/schema/labels.py", ["Labeller"]),
     "recipe.yaml, training": (
         "retake/schema/training.py",
         ["Optimiser", "Group", "Length", "Batch", "Schedule", "Mixture"],
     ),
-    "recipe.yaml, sample": ("retake/schema/sample.py", ["Sample", "Colour"]),
+    "recipe.yaml, sample": ("retake/schema/sample.py", ["Sample", "Clip", "Boxes", "Colour"]),
     "recipe.yaml, views": (
         "retake/schema/views.py",
         ["FramesView", "StreamView", "MotionView", "FlowView"],
@@ -29,9 +31,8 @@ FIELD = re.compile(r"^    (?P<name>[a-z_]+): (?P<type>.+?)(?: = (?P<default>.+?)
 def fields(file: str, model: str) -> list[tuple[str, str, str]]:
     """(key, default, what it is) of a model's fields, read from its source."""
     text = Path(file).read_text(encoding="utf-8")
-    body = (
-        text.split(f"class {model}(Strict):\n", 1)[1].split("\nclass ", 1)[0].split("    @model_validator")[0]
-    )
+    of_class = re.split(rf"class {model}\((?:Strict|Grown)\):\n", text, maxsplit=1)[1].split("\nclass ", 1)[0]
+    body = of_class.split("    @model_validator")[0]
     found = []
     before = ""
     for line in body.splitlines():

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from retake.costs.blocks import pairs, steps
-from retake.costs.operations import gflops
+from retake.costs.operations import gflops, params_m, relative
+from retake.costs.parts import described
 from retake.schema.costs import CostFile
 
 CLIP = ("size", "frames", "gop", "quality", "pairs")
@@ -22,15 +23,28 @@ def measure_cost(
     """
     machine = None
     if spec["kind"] == "operations":
-        values = {name: {"gflops": gflops(systems[name]["networks"])} for name in spec["systems"]}
+        values = _counted(spec, systems)
     elif spec["kind"] == "pairs":
         values = {name: {"pairs": pairs(method, block)} for name, block in _blocks(spec, systems).items()}
+    elif spec["kind"] == "parts":
+        values = {
+            name: described(systems[name]["networks"][0], systems[name]["parts"]) for name in spec["systems"]
+        }
     else:
         values = _timed(spec, systems) if spec["kind"] == "time" else _stepped(method, spec, systems)
         machine = machine_of(processes())
     file = CostFile(method=method, cost=cost, kind=spec["kind"], machine=machine, values=values)
     Path(out).write_text(file.text(), encoding="utf-8")
     return file
+
+
+def _counted(spec: dict[str, Any], systems: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
+    values = {name: {"gflops": gflops(systems[name]["networks"])} for name in spec["systems"]}
+    if (to := spec.get("relative_to")) is None:
+        return values
+    for name, own in values.items():
+        own["params_m"] = params_m(systems[name]["networks"])
+    return relative(values, to)
 
 
 def _stepped(

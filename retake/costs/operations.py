@@ -1,7 +1,8 @@
-"""Multiply-adds of networks, counted on tensors that hold no numbers: no weights, no data, hardly any time.
+"""Multiply-adds and parameters of networks, counted on tensors that hold no numbers: no weights, no data, hardly any
+time.
 
 Counted are convolutions and matrix products, as papers do: a multiplication with its addition is one. Biases,
-norms, poolings and activations are left out.
+norms, poolings and activations are left out. Constants of frozen norms count as parameters, as those of trained ones.
 """
 
 import math
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from retake.layers.inflated import Affine
 from retake.layers.networks import network_of
 
 
@@ -23,12 +25,34 @@ def multiply_adds(network: nn.Module, shape: Sequence[int]) -> int:
     return counter.get_total_flops() // 2  # it counts multiplications and additions apart
 
 
+def parameters(network: nn.Module) -> int:
+    """Of all layers, each tensor once, frozen norms' factors and offsets among them."""
+    frozen = [part for module in network.modules() if isinstance(module, Affine) for part in module.buffers()]
+    return sum(tensor.numel() for tensor in [*network.parameters(), *frozen])
+
+
+def _made(one: Mapping[str, Any]) -> nn.Module:
+    with torch.device("meta"):
+        return network_of(one["network"], dict(one["arguments"]), one["input"][0])
+
+
 def gflops(networks: Sequence[Mapping[str, Any]]) -> float:
     """10^9 multiply-adds of a system's networks (schema.costs.Pass), each by its share of frames, added."""
     parts = []
     for one in networks:
-        with torch.device("meta"):
-            network = network_of(one["network"], dict(one["arguments"]), one["input"][0])
         seen, of = one["frames"]
-        parts.append(multiply_adds(network, one["input"]) * seen / of)
+        parts.append(multiply_adds(_made(one), one["input"]) * seen / of)
     return math.fsum(parts) / 1e9
+
+
+def params_m(networks: Sequence[Mapping[str, Any]]) -> float:
+    """10^6 parameters of a system's networks, added: what two networks share is not known, and counts twice."""
+    return sum(parameters(_made(one)) for one in networks) / 1e6
+
+
+def relative(values: dict[str, dict[str, float]], to: str) -> dict[str, dict[str, float]]:
+    """Each system's values, and each of them over that of the system `to`, as <metric>_x."""
+    return {
+        name: {**own, **{f"{metric}_x": value / values[to][metric] for metric, value in own.items()}}
+        for name, own in values.items()
+    }

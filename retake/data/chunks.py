@@ -27,6 +27,12 @@ def chunks(duration_s: float, chunk_s: float) -> list[tuple[float, float]]:
     return [(k * chunk_s, (k + 1) * chunk_s) for k in range(whole)]
 
 
+def length_s(times_s: np.ndarray) -> float:
+    """How long frames shown at rising `times_s` last, as the index says it of a video."""
+    num_frames = len(times_s)
+    return num_frames * float(times_s[-1]) / (num_frames - 1) if num_frames > 1 else 0.0
+
+
 def segments_of(annotations: Path) -> dict[str, list[Clip]]:
     """video_id -> its distinct (start_s, end_s) in an annotation table, in order of time."""
     with pq.ParquetFile(annotations) as file:  # pq.read_table would import pandas

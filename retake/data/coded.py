@@ -170,6 +170,8 @@ class Decoded(Coded):
 
     def _has(self, video_id: str, signal: str) -> np.ndarray:
         is_key = self.arrays.stream(video_id).is_key
+        if signal == "rgb":
+            return np.ones_like(is_key)
         return is_key if signal == "iframe" else ~is_key
 
     def _frames(self, video_id: str, numbers: list[int], signal: str) -> dict[int, np.ndarray]:

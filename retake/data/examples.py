@@ -2,6 +2,7 @@
 
 Kind signals: one video's picture, motion and residual at a few frames of its first group of pictures, as the codec
 has them. Kind embedding: every signal of the first frames of two videos, as a network is shown it, in a few fields.
+Kind examples_by_window: keyframes with a box whose class is the surer the longer the window (`examples_by_window`).
 """
 
 import csv
@@ -13,24 +14,36 @@ import numpy as np
 import pandas as pd
 
 from retake.data.coded import as_input
+from retake.data.examples_by_window import gaining
 from retake.data.motion import read_coded
 from retake.data.streams import Stream, Streams
 from retake.schema.strict import did_you_mean
 
 SHOWN = ("rgb", "motion_step", "residual_step", "motion", "residual")  # of kind signals
 EMBEDDED = ("rgb", "motion", "residual")
-COLUMNS = ("video", "video_id", "number", "position", "time_s")
+COLUMNS = ("video", "video_id", "number", "position", "time_s")  # of frames
 
 
 def extract_examples(
-    *, spec: Mapping[str, Any], annotations: Path, index: Path, arrays_out: Path, table_out: Path
+    *,
+    spec: Mapping[str, Any],
+    annotations: Path,
+    index: Path,
+    arrays_out: Path,
+    table_out: Path,
+    predictions: Sequence[Path] = (),
 ) -> None:
     """Write the arrays (npz) and which frame each is (CSV). `spec` is a recipe's figure, `index` its view's.
 
     signals    arrays SIGNAL (N, H, W, C): uint8 pictures, int16 displacements (pixels) and residuals
     embedding  arrays SIGNAL_0 and SIGNAL_1 (N, values) float32: means over grid x grid fields, values 0 to 255
+    examples_by_window  arrays picture_N (H, W, 3) uint8; of predictions one table for each of spec["points"]
     Raises ValueError where no video of the split will do.
     """
+    if spec["kind"] == "examples_by_window":
+        arrays, rows = gaining(spec, annotations, index, predictions)
+        _write(arrays, rows, arrays_out, table_out)
+        return
     streams = Streams(index)
     table = pd.read_parquet(annotations)
     table = table[(table["split"] == spec["split"]) & table["video_id"].isin(list(streams))]
@@ -41,10 +54,16 @@ def extract_examples(
         arrays, rows = _two_of_a_class(where, table, streams, spec)
     else:
         raise ValueError(f"a figure of kind {spec['kind']!r} shows no frames of its own")
+    _write(arrays, rows, arrays_out, table_out)
+
+
+def _write(
+    arrays: dict[str, Any], rows: Sequence[Mapping[str, Any]], arrays_out: Path, table_out: Path
+) -> None:
     with Path(arrays_out).open("wb") as file:
         np.savez(file, **arrays)
     with Path(table_out).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
@@ -63,7 +82,9 @@ def first_group(stream: Stream, at: Sequence[int]) -> list[Any]:
     return list(read_coded(stream.bytes_of(0, last), SHOWN, only=set(at)))
 
 
-def _most_moving(where: str, videos: list[str], streams: Streams, spec: Mapping[str, Any]) -> tuple[dict, list]:
+def _most_moving(
+    where: str, videos: list[str], streams: Streams, spec: Mapping[str, Any]
+) -> tuple[dict, list]:
     """Of the first spec["of"] videos that have the frames, the one whose accumulated displacements are longest."""
     best: tuple[float, str, list[Any]] | None = None
     seen = 0
@@ -71,7 +92,9 @@ def _most_moving(where: str, videos: list[str], streams: Streams, spec: Mapping[
         frames = first_group(streams.stream(video_id), spec["at"])
         if not frames or any(one.motion is None or one.residual is None for one in frames):
             continue
-        moved = float(np.mean([np.hypot(*np.moveaxis(one.motion.astype(np.float64), -1, 0)).mean() for one in frames]))
+        moved = float(
+            np.mean([np.hypot(*np.moveaxis(one.motion.astype(np.float64), -1, 0)).mean() for one in frames])
+        )
         if best is None or moved > best[0]:
             best = (moved, video_id, frames)
         seen += 1
@@ -84,12 +107,16 @@ def _most_moving(where: str, videos: list[str], streams: Streams, spec: Mapping[
     return arrays, _rows(0, video_id, streams, frames)
 
 
-def _two_of_a_class(where: str, table: pd.DataFrame, streams: Streams, spec: Mapping[str, Any]) -> tuple[dict, list]:
+def _two_of_a_class(
+    where: str, table: pd.DataFrame, streams: Streams, spec: Mapping[str, Any]
+) -> tuple[dict, list]:
     """The class's first and last video by name."""
     classes = sorted(set(table["text_out"].dropna()))
     videos = sorted(set(table.loc[table["text_out"] == spec["label"], "video_id"]))
     if not videos:
-        raise ValueError(f"{where}: no video of class {spec['label']!r}; {did_you_mean(spec['label'], classes)}")
+        raise ValueError(
+            f"{where}: no video of class {spec['label']!r}; {did_you_mean(spec['label'], classes)}"
+        )
     if len(videos) < 2:
         raise ValueError(f"{where}: one video of class {spec['label']!r}, {videos[0]}; two are compared")
     arrays: dict[str, np.ndarray] = {}

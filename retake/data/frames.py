@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from retake.data.array_index import table_of, write_failures
-from retake.data.chunks import Clip, clips_of, frames_in, joined, named, segments_of
+from retake.data.chunks import Clip, clips_of, frames_in, joined, length_s, named, segments_of
 from retake.data.video import Frames, VideoError, read_frames
-from retake.data.views import frame_size, indices, placement
+from retake.data.views import by_clock, frame_size, indices, placement
 from retake.schema.manifest import Manifest
 
 ARRAY = "frames.npy"  # the array's name beside its index
@@ -78,8 +78,9 @@ def extract_frames(
 ) -> None:
     """Write the frames of a manifest's videos, in the order of their ids.
 
-    `view` is a recipe's entry: kind (frames), count, sampling, resize, crop, chunk_s, segments_of. Writes (rows,
-    H, W, 3) uint8 RGB, one index row a video or clip, and a row of failures.csv for each that gives no frames.
+    `view` is a recipe's entry: kind (frames), count, sampling, every_s, resize, crop, chunk_s, segments_of. Writes
+    (rows, H, W, 3) uint8 RGB, one index row a video or clip, and a row of failures.csv for each that gives no frames.
+    Of frames that a clock picks the index has the times at which they were looked for, not those of their stamps.
     `segments` is the annotation table of the data set that the view names. `root_override` is a folder to read
     from in place of the manifest's root. Raises ValueError on a view that cannot make one array.
     """
@@ -168,12 +169,6 @@ def clips_in(
     ]
 
 
-def length_s(times_s: np.ndarray) -> float:
-    """How long frames shown at rising `times_s` last, as the index says it of a video."""
-    num_frames = len(times_s)
-    return num_frames * float(times_s[-1]) / (num_frames - 1) if num_frames > 1 else 0.0
-
-
 def videos_of(manifest: Path, root_override: Path | None = None) -> list[Video]:
     """The videos of a manifest in the order of their ids."""
     listed = Manifest.read(manifest)
@@ -199,11 +194,17 @@ def video_by_video(
 
 def frames_of(view: Mapping[str, Any], path: Path) -> Frames:
     """One video through a view. Raises VideoError."""
+    ticks: list[np.ndarray] = []
 
     def choose(times_s: np.ndarray) -> np.ndarray:
+        if view.get("sampling") == "clock":
+            numbers, times = by_clock(times_s, view["every_s"])
+            ticks[:] = [times]
+            return numbers
         return indices(view.get("count"), len(times_s), view.get("sampling", "segment_starts"))
 
-    return read_frames(path, choose, place=partial(placement, view))
+    frames = read_frames(path, choose, place=partial(placement, view))
+    return frames._replace(times_s=ticks[0]) if ticks else frames
 
 
 def row_of(

@@ -17,7 +17,10 @@ import torch
 from torch.nn.functional import interpolate
 
 from retake.data.array_index import Arrays
-from retake.data.sampled import Asked, Pictures, Sampler, by_item, labels_at
+from retake.data.batches import frame_labels, stacked, targets, told
+from retake.data.clips import Clips
+from retake.data.memory import Windows, remembering
+from retake.data.sampled import Asked, Pictures, Sampler, by_item
 
 COLUMNS = [
     "item_id", "ref_id", "video_id", "start_s", "end_s", "text_in", "text_out", "options", "labels", "value",
@@ -27,9 +30,9 @@ KINDS = ("frames", "features", "stream", "motion", "flow", "text")
 ROWS = ("all", "one_per_item", "by_item")
 
 
-def read_rows(annotations: Path | str, split: str) -> list[dict[str, Any]]:
-    """The rows of one split, as they stand in the table. Raises ValueError if there is none."""
-    table = pq.read_table(annotations, columns=[*COLUMNS, "split"])
+def read_rows(annotations: Path | str, split: str, *also: str) -> list[dict[str, Any]]:
+    """The rows of one split, as they stand in the table, with further columns. Raises ValueError if there is none."""
+    table = pq.read_table(annotations, columns=[*COLUMNS, "split", *also])
     rows = [row for row in table.to_pylist() if row.pop("split") == split]
     if not rows:
         raise ValueError(f"{annotations}: no row of split {split!r}")
@@ -41,7 +44,7 @@ class Source:
 
     kind    frames: uint8 (T, H, W, 3) a video; features: (T, C), or (T, S, C) of S places; stream, motion, flow:
             what data/coded reads; text: rows are seen without their videos
-    sample  which frames, and which part of them, an example has (data/sampled); None: all, whole
+    sample  which frames, and which part of them, an example has (data/sampled; clips: data/clips); None: all, whole
     A row whose part of its video is no clip of the index, but holds several, is a row of each.
     """
 
@@ -50,14 +53,18 @@ class Source:
             raise ValueError(f"data: kind: expected one of {KINDS}, found {spec['kind']!r}")
         self.spec, self.kind, self.num_classes = spec, spec["kind"], num_classes
         self.arrays, self.sampler = self._open()
+        self.memory = Windows.of(spec)
         self.asked: Asked | None = None  # set where each item is answered by several parts
-        rows = read_rows(spec["annotations"], spec["split"])
+        of_clips = isinstance(self.sampler, Clips)
+        rows = read_rows(spec["annotations"], spec["split"], *(("box_xyxy",) if of_clips else ()))
         parts = [self._parts(row) for row in rows]
         self.rows = [part for seen in parts for part in seen]
         self.left_out = parts.count([])
         if not self.rows:
             raise ValueError(f"{spec['index']}: none of the videos of split {spec['split']!r} is in it")
-        if self.sampler is not None and spec["sample"]["labels"] == "frame":
+        if isinstance(self.sampler, Clips):
+            self.rows = self.sampler.items(self.rows, spec["annotations"], spec.get("detections"))
+        elif self.sampler is not None and spec["sample"]["labels"] == "frame":
             self.rows = by_item(self.rows)
 
     def _parts(self, row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -73,39 +80,56 @@ class Source:
         clips = self.arrays.clips(row["video_id"], row["start_s"], row["end_s"])
         return [row | {"start_s": start_s, "end_s": end_s} for start_s, end_s in clips]
 
-    def _open(self) -> tuple[Any, Sampler | None]:
+    def _open(self) -> tuple[Any, Sampler | Clips | None]:
         """(arrays by video, what cuts examples out of them)."""
         if self.kind == "text":
             return None, None
         if self.spec.get("index") is None:
             raise ValueError(f"data: kind {self.kind} needs an index")
         index, sample = Path(self.spec["index"]), self.spec.get("sample")
+        cutter = Sampler if sample is None or sample.get("clip") is None else Clips
         if self.kind in ("frames", "features"):
             arrays = Arrays(index)
-            return arrays, None if sample is None else Sampler(sample, Pictures(arrays), None)
+            return arrays, None if sample is None else cutter(sample, Pictures(arrays), None)
         if sample is None:
             raise ValueError(f"data: a view of kind {self.kind} is read frame by frame; expected sample")
         from retake.data.coded import coded  # decoders: a job that reads arrays never needs them
 
         reader = coded(self.kind, index)
-        return reader, Sampler(sample, reader, self.spec.get("signal") or self.kind)
+        return reader, cutter(sample, reader, self.spec.get("signal") or self.kind)
 
     def ask(self, protocol: dict[str, Any]) -> int:
         """How many batch rows there are when the rows are asked as a protocol says; `batch` counts in them.
 
         Raises ValueError where the protocol cuts and the source cannot.
         """
+        if self.memory is not None:
+            self.memory.ask(protocol)
+        if isinstance(self.sampler, Clips):
+            return len(self.rows) * self.sampler.ask(protocol)
+        if said := [key for key in ("short_sides", "flip", "min_score") if protocol.get(key)]:
+            raise ValueError(f"protocol: {said[0]}: is of a source whose sample is a clip")
         self.asked = Asked.of(protocol)
         if self.asked is not None and self.sampler is None:
             raise ValueError("protocol: clips and crops are cut from frames of a source that has sample")
         return len(self.rows) * (1 if self.asked is None else len(self.asked))
 
+    def parts(self, at_once: int) -> list[Sequence[int]]:
+        """All batch rows once `ask` was called, in order and at most `at_once` together: what `batch` takes at a time."""
+        if isinstance(self.sampler, Clips):
+            return self.sampler.parts(len(self.rows), at_once)
+        count = len(self.rows) * (1 if self.asked is None else len(self.asked))
+        return [range(first, min(first + at_once, count)) for first in range(0, count, at_once)]
+
     def order(self, rng: np.random.Generator) -> list[int]:
-        """Row numbers of one epoch: as `rows` says, each as often as `share` says."""
+        """Row numbers of one epoch: as `rows` says, each as often as `share` says. Keyframes without a box never come."""
         how, share = self.spec.get("rows", "all"), self.spec.get("share", 1.0)
         if how not in ROWS:
             raise ValueError(f"data: rows: expected one of {ROWS}, found {how!r}")
         units = [[i] for i in range(len(self.rows))] if how == "all" else self._by_item()
+        if isinstance(self.sampler, Clips):
+            units = [[row for row in unit if self.sampler.teaches(self.rows[row])] for unit in units]
+            units = [unit for unit in units if unit]
         if how == "one_per_item":
             units = [[unit[rng.integers(len(unit))]] for unit in units]
         whole, part = divmod(share, 1.0)
@@ -119,6 +143,7 @@ class Source:
             items.setdefault(row["item_id"], []).append(number)
         return list(items.values())
 
+    @remembering
     def batch(
         self,
         numbers: Iterable[int],
@@ -133,24 +158,26 @@ class Source:
         numbers = list(numbers)
         if self.kind == "text":
             rows = [self.rows[i] for i in numbers]
-            return _told(rows, np.ones((len(rows), 1), dtype=bool)) | _targets(rows, self.num_classes)
+            return told(rows, np.ones((len(rows), 1), dtype=bool)) | targets(rows, self.num_classes)
         if self.sampler is None:
             return batch_of([self.rows[i] for i in numbers], self.arrays, self, shape, rng)
         if shape is not None and (shape.frames is not None or shape.size_px is not None):
             raise ValueError(
                 "plan: batches that change in frames or size are not made from a source with sample"
             )
+        if isinstance(self.sampler, Clips):
+            return self.sampler.batch(self.rows, numbers, key, self.num_classes)
         if self.asked is not None:
             clips = self.sampler.views(self.rows, self.asked, numbers)
             rows = [self.rows[n // len(self.asked)] for n in numbers]
-            return _stacked(clips, rows, "frames") | _targets(rows, self.num_classes)
+            return stacked(clips, rows, "frames") | targets(rows, self.num_classes)
         rngs = [None if key is None else np.random.default_rng([*key, n]) for n in numbers]
         rows = [self.rows[n] for n in numbers]
         found = [self.sampler.example(row, rng) for row, rng in zip(rows, rngs, strict=True)]
-        batch = _stacked([clip for clip, _ in found], rows, "frames") | _targets(rows, self.num_classes)
+        batch = stacked([clip for clip, _ in found], rows, "frames") | targets(rows, self.num_classes)
         if self.spec["sample"]["labels"] == "frame" and self.num_classes is not None:
             times = [times for _, times in found]
-            batch["labels"] = _frame_labels(rows, times, self.num_classes)
+            batch["labels"] = frame_labels(rows, times, self.num_classes)
         return batch
 
 
@@ -179,56 +206,8 @@ def batch_of(
         else:
             clips.append(clips[first[place]])
         same_as.append(first[place])
-    batch = _stacked(clips, rows, source.kind)
-    return batch | {"same_as": torch.tensor(same_as)} | _targets(rows, source.num_classes)
-
-
-def _stacked(clips: list[np.ndarray], rows: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    """Media of a batch, padded and marked, and what its rows say; every row shows a video of its own."""
-    longest = max(len(clip) for clip in clips)
-    stacked = np.zeros((len(clips), longest, *clips[0].shape[1:]), dtype=clips[0].dtype)
-    keep = np.zeros((len(clips), longest), dtype=bool)
-    for number, clip in enumerate(clips):
-        stacked[number, : len(clip)] = clip
-        keep[number, : len(clip)] = True
-    media = torch.from_numpy(stacked)
-    return {kind: media.permute(0, 4, 1, 2, 3) if kind == "frames" else media} | _told(rows, keep)
-
-
-def _told(rows: list[dict[str, Any]], keep: np.ndarray) -> dict[str, Any]:
-    """What a batch has beside its media."""
-    return {
-        "keep": torch.from_numpy(keep),
-        "same_as": torch.arange(len(rows)),
-        "item_id": [row["item_id"] for row in rows],
-        "text_in": [row["text_in"] or "" for row in rows],
-        "text_out": [row["text_out"] or "" for row in rows],
-    }
-
-
-def _targets(rows: list[dict[str, Any]], num_classes: int | None) -> dict[str, torch.Tensor]:
-    targets = {}
-    if num_classes is not None and all(row["labels"] is not None for row in rows):
-        labels = torch.zeros(len(rows), num_classes)
-        for number, row in enumerate(rows):
-            if max(row["labels"], default=0) >= num_classes:
-                raise ValueError(
-                    f"{row['ref_id']}: label {max(row['labels'])}, the model has {num_classes} classes"
-                )
-            labels[number, list(row["labels"])] = 1.0
-        targets["labels"] = labels
-    if all(row["value"] is not None for row in rows):
-        targets["value"] = torch.tensor([row["value"] for row in rows], dtype=torch.float32)
-    return targets
-
-
-def _frame_labels(rows: list[dict[str, Any]], times: list[np.ndarray], num_classes: int) -> torch.Tensor:
-    """(B, T, K) in {0, 1}: what goes on when each frame is shown."""
-    labels = torch.zeros(len(rows), len(times[0]), num_classes)
-    for n, (row, shown) in enumerate(zip(rows, times, strict=True)):
-        for t, time_s in enumerate(shown):
-            labels[n, t, labels_at(row, float(time_s))] = 1.0
-    return labels
+    batch = stacked(clips, rows, source.kind)
+    return batch | {"same_as": torch.tensor(same_as)} | targets(rows, source.num_classes)
 
 
 def _seen(clip: np.ndarray, kind: str, shape: Any, rng: np.random.Generator | None) -> np.ndarray:
@@ -266,14 +245,15 @@ def _scaled_and_cropped(clip: np.ndarray, shape: Any, rng: np.random.Generator |
 
 
 def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """The batch's tensors on `device`; frames become float32 in [0, 1] there, features float32."""
+    """The batch's tensors on `device`; frames become float32 in [0, 1] there, features and memory float32."""
     moved = {
         k: v.to(device, non_blocking=True) if isinstance(v, torch.Tensor) else v for k, v in batch.items()
     }
     if "frames" in moved and moved["frames"].dtype == torch.uint8:
         moved["frames"] = moved["frames"].float() / 255
-    if "features" in moved:
-        moved["features"] = moved["features"].float()
+    for name in ("features", "memory"):
+        if name in moved:
+            moved[name] = moved[name].float()
     return moved
 
 

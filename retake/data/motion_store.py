@@ -125,11 +125,12 @@ def _append(
 
 
 def arrays_of(frame: CodedFrame, signals: Sequence[str]) -> dict[str, np.ndarray | None]:
-    """What a frame has of `signals`: its picture if it is an I-frame, vectors and residuals if it is none."""
+    """What a frame has of `signals`: rgb of every one, iframe of an I-frame, vectors and residuals if it is none."""
     inner = frame.kind != "I"
-    picture = None if inner else frame.rgb
+    has = {"rgb": True, "iframe": not inner}
     return {
-        name: picture if name == "iframe" else getattr(frame, name) if inner else None for name in signals
+        name: getattr(frame, "rgb" if name == "iframe" else name) if has.get(name, inner) else None
+        for name in signals
     }
 
 

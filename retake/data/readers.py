@@ -52,6 +52,25 @@ def read_csv(
             raise ValueError(f"{path}: near line {rows.line_num}: not UTF-8 ({error.reason})") from None
 
 
+def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """As read_csv, of a file without a header whose columns are those named, in their order."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file, strict=True)
+        begins = 1
+        try:
+            for row in rows:
+                if row and len(row) != len(columns):
+                    wanted = f"{len(columns)}: {','.join(columns)}"
+                    raise ValueError(f"{path}: line {begins}: {len(row)} fields; expected {wanted}")
+                if row:
+                    yield begins, dict(zip(columns, row, strict=True))
+                begins = rows.line_num + 1
+        except csv.Error as error:
+            raise ValueError(f"{path}: line {rows.line_num}: {error}") from None
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: near line {rows.line_num}: not UTF-8 ({error.reason})") from None
+
+
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """(line number, text) of the lines that are not empty. Raises ValueError on bytes that are not UTF-8."""
     try:

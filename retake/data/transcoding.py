@@ -20,7 +20,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from retake.data.array_index import table_of, write_failures
 from retake.data.frames import GrowingArray, row_of, video_by_video, videos_of
 from retake.data.video import EachFrame
-from retake.data.views import placement
+from retake.data.views import stream_placement
 
 STREAMS, PACKETS = "streams.npy", "packets.npy"  # names beside the index
 PACKET = np.dtype([("offset", "<i8"), ("is_key", "?")])  # one a frame: where in the array of bytes it begins
@@ -85,7 +85,7 @@ def transcode_video(
 ) -> None:
     """Write the streams of a manifest's videos end to end, in the order of their ids.
 
-    `view` is a recipe's entry: kind (stream), size (height, width), gop, quality. Writes the bytes (uint8), a
+    `view` is a recipe's entry: kind (stream), size (height, width) or short_side, gop, quality. Writes the bytes (uint8), a
     PACKET for each frame, an index row a video (row: its first byte, num_rows: its bytes, times_s: of its frames;
     rate, length and size are the original's), and a row of failures.csv for each video that cannot be read.
     """
@@ -113,9 +113,8 @@ def transcode_video(
 
 def _append(view: Mapping[str, Any], path: Path, streams: GrowingArray, packets: GrowingArray) -> EachFrame:
     """Encodes one video onto the end of both arrays; memory is that of one frame. Raises VideoError."""
-    size = (int(view["size"][0]), int(view["size"][1]))
     first = (streams.num_rows, packets.num_rows)
-    frames = EachFrame(path, place=partial(placement, {"resize": size}))
+    frames = EachFrame(path, place=partial(stream_placement, view))
     encoder: Encoder | None = None
 
     def put(rgb: np.ndarray | None) -> None:
@@ -132,7 +131,7 @@ def _append(view: Mapping[str, Any], path: Path, streams: GrowingArray, packets:
         if n == 0:  # maybe once more: what came before is void
             streams.cut(first[0])
             packets.cut(first[1])
-            encoder = Encoder(size=size, gop=view["gop"], quality=view["quality"])
+            encoder = Encoder(size=rgb.shape[:2], gop=view["gop"], quality=view["quality"])
         put(rgb)
     put(None)
     if packets.num_rows - first[1] != len(frames.times_s):

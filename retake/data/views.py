@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from retake.data.chunks import CLOSE_S, length_s
 from retake.data.video import Placement
 
-SAMPLINGS = ("segment_starts", "segment_centres", "uniform", "all")
+SAMPLINGS = ("segment_starts", "segment_centres", "uniform", "all", "clock")
+LARGEST = 8190  # pixels of a coded picture's side
 
 
 def indices(count: int | None, num_frames: int, sampling: str) -> np.ndarray:
@@ -26,6 +28,8 @@ def indices(count: int | None, num_frames: int, sampling: str) -> np.ndarray:
     """
     if sampling not in SAMPLINGS:
         raise ValueError(f"sampling: no {sampling!r}; expected one of {', '.join(SAMPLINGS)}")
+    if sampling == "clock":
+        raise ValueError("sampling: which frames a clock picks depends on their times: see `by_clock`")
     if sampling == "all":
         return np.arange(num_frames)
     if count is None or count < 1:
@@ -42,6 +46,17 @@ def indices(count: int | None, num_frames: int, sampling: str) -> np.ndarray:
     return starts
 
 
+def by_clock(times_s: np.ndarray, every_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """((T,) numbers of the frames that are up at 0, every_s, 2 every_s, ..., (T,) these times) of one video.
+
+    The last time lies before the video's end. Where frames are further apart than `every_s` a number repeats. A frame
+    whose rounded stamp is up to a millisecond late is up.
+    """
+    count = max(1, int(np.ceil((length_s(times_s) - CLOSE_S) / every_s)))
+    ticks = np.arange(count) * every_s
+    return np.maximum(np.searchsorted(times_s, ticks + CLOSE_S, side="right") - 1, 0), ticks
+
+
 def placement(view: Mapping[str, Any], height: int, width: int) -> Placement:
     """Where a frame of `height` x `width` goes; a crop larger than the scaled frame has a negative margin."""
     resize, crop = view.get("resize"), view.get("crop")
@@ -54,6 +69,18 @@ def placement(view: Mapping[str, Any], height: int, width: int) -> Placement:
     return Placement(
         height, width, round((height - out_height) / 2), round((width - out_width) / 2), out_height, out_width
     )
+
+
+def stream_placement(view: Mapping[str, Any], height: int, width: int) -> Placement:
+    """Where a frame of `height` x `width` goes in a stream view: to its `size`, or its short side to `short_side`.
+
+    The other side is then the even number nearest to what keeps the aspect, of two the larger.
+    """
+    if view.get("short_side") is None:
+        return placement({"resize": _pair(view["size"])}, height, width)
+    short, long = view["short_side"], max(height, width)
+    side = min(LARGEST, max(short, 2 * int(long * short / (2 * min(height, width)) + 0.5)))
+    return placement({"resize": (short, side) if height <= width else (side, short)}, height, width)
 
 
 def frame_size(view: Mapping[str, Any]) -> tuple[int, int]:

@@ -1,8 +1,8 @@
-"""Bring published weights: from the model hub, or from a folder that the user has.
+"""Bring published weights: from the model hub, from addresses of their own, or from a folder that the user has.
 
 What is left is what `pretrain_weights` leaves too: config.json and model.safetensors (and tokenizer files
 where the card lists some). Nothing that runs code is ever taken: where a release has pickled tensors only, they
-are read once by torch's restricted unpickler, which knows tensors and plain values, and written anew.
+are read once by a restricted unpickler, which knows tensors or arrays and plain values, and written anew.
 """
 
 import json
@@ -17,14 +17,15 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from retake.data.fetch import PAUSE_S, DownloadError, fetch, what_is_wrong
-from retake.data.unpickled import UnpickleError, unpickled
+from retake.data.unpickled import UnpickleError, blobs, unpickled
 from retake.schema.card import File, HubFile, WeightsCard, read_weights_card
 
 LOG = logging.getLogger(__name__)
 CARDS = Path(__file__).parent.parent / "weights"
 HUB = "https://huggingface.co"
 SAFE = (".safetensors", ".json", ".txt", ".model")  # pickles are refused, save where they become something
-PICKLES = (".bin", ".pt", ".pth", ".pyth")
+PICKLES = (".bin", ".pt", ".pth", ".pyth", ".pkl")  # the last one: arrays by name, not written by torch
+REWRITTEN = (*PICKLES, ".safetensors")
 NEEDED = ("config.json", "model.safetensors")
 
 
@@ -50,6 +51,8 @@ def fetch_weights(
     places |= {"model.safetensors": Path(weights_out), "config.json": Path(config_out)}
     for file in card.source.files:
         target = places.get(file.name, Path(weights_out).parent / file.name)
+        if file.becomes is not None:  # its name may be that of what is made of it
+            target = Path(weights_out).parent / f"published-{file.name}"
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             if file.becomes is not None and folder is not None:
@@ -73,7 +76,7 @@ def fetch_weights(
 def _check_names(weights: str, files: list[HubFile], makes_config: bool) -> None:
     """Raises WeightsError where the card asks for a pickle, or leaves out what every reader needs."""
     for file in files:
-        path, known = PurePosixPath(file.name), PICKLES if file.becomes else SAFE
+        path, known = PurePosixPath(file.name), REWRITTEN if file.becomes else SAFE
         if path.suffix not in known or path.is_absolute() or ".." in path.parts:
             raise WeightsError(
                 f"weights/{weights}/card.yaml: {file.name}: expected a name ending in {', '.join(known)}"
@@ -91,11 +94,11 @@ def _converter(weights: str) -> ModuleType | None:
 
 
 def _rewrite(pickled: Path, convert: ModuleType | None, weights_out: Path, config_out: Path) -> None:
-    """model.safetensors, and config.json where the converter tells it, from a file that torch.save wrote."""
+    """model.safetensors, and config.json where the converter tells it, from a file of tensors by name."""
     from safetensors.torch import save_file  # with torch: seconds, and half of all foundations need neither
 
     try:
-        tensors = unpickled(pickled)
+        tensors = _tensors(pickled)
         described = convert.config(tensors) if hasattr(convert, "config") else None
         tensors = convert.rename(tensors) if convert is not None else tensors
     except UnpickleError as error:
@@ -111,7 +114,19 @@ def _rewrite(pickled: Path, convert: ModuleType | None, weights_out: Path, confi
     part.replace(weights_out)
 
 
+def _tensors(file: Path) -> dict[str, Any]:
+    """Raises UnpickleError, WeightsError."""
+    if file.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        _check_safetensors(file)
+        return load_file(file)
+    return blobs(file) if file.suffix == ".pkl" else unpickled(file)
+
+
 def _source(card: WeightsCard, file: HubFile) -> File:
+    if file.url is not None:
+        return File(url=file.url, file=file.name, size=file.size, sha256=file.sha256, md5=None)
     if card.source.repo is None:
         raise WeightsError("no address is known from which it can be fetched")
     hub = os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
@@ -166,7 +181,8 @@ def _check_safetensors(file: Path) -> None:
 def _message(weights: str, card: WeightsCard, why: str, folder: Path | None) -> str:
     files = [file.name + (f" ({file.size:,} bytes)" if file.size else "") for file in card.source.files]
     where = f"of {card.source.repo} at revision {card.source.revision}"
-    where = "without a folder" if card.source.repo is None else where
+    if card.source.repo is None:
+        where = "at their addresses" if card.source.known else "without a folder"
     where = where if folder is None else f"of {folder}"
     return "\n".join(
         [

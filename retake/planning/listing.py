@@ -7,6 +7,7 @@ from retake.planning.training import Trainings
 from retake.schema.card import Card, WeightsCard
 from retake.schema.config import Config
 from retake.schema.figures import CostAccuracyFigure, EmbeddingFigure, SignalsFigure
+from retake.schema.figures_measured import WindowExamplesFigure
 from retake.schema.recipe import Recipe, Row
 from retake.schema.strict import SettingError, did_you_mean
 from retake.schema.tasks import TRAINING
@@ -51,10 +52,12 @@ class Listing:
         def predictions(self, run: Job, protocol: str, split: str) -> str: ...
         def recipe_of(self, method: str, variant: str, dataset: str | None = None) -> Recipe: ...
         def caption_job(self, run: Job, protocol: str, videos: str) -> Job: ...
+        def parts_of(self, run: Job) -> list[Job]: ...
         def every_training(self) -> list[tuple[Job, str]]: ...
         def metrics_file(self, run: Job, protocol: str, split: str) -> str: ...
         def own_label_tables(self) -> list[str]: ...
         def check_label_target(self, word: str, labeller: str, file: str) -> None: ...
+        def every_bank_view(self) -> set[tuple[str, str]]: ...
 
     def table_paths(self, headline: bool = False) -> list[str]:
         folder = f"{self.results}/tables"
@@ -123,10 +126,8 @@ class Listing:
 
     def trained_parts(self, run: Job) -> list[Job]:
         """The run itself, or where it is fused, the trained runs that it is fused of."""
-        fused = self.recipes[run["method"]].variants[run["variant"]].fuse
-        if not fused:
-            return [run]
-        return [part for name in fused for part in self.trained_parts({**run, "variant": name})]
+        parts = self.parts_of(run)
+        return [one for part in parts for one in self.trained_parts(part)] if parts else [run]
 
     def every_trained_run(self) -> list[Job]:
         """Every trained run that a table measures, or that one it measures is fused of, each once."""
@@ -151,9 +152,10 @@ class Listing:
                     banks.add((source.bank, self.release_of(dataset)))
         for method, recipe in self.recipes.items():
             drawn = [recipe.figures[f] for f in self.figures_of(method) if f in recipe.figures]
-            shown = [f for f in drawn if isinstance(f, SignalsFigure | EmbeddingFigure | CostAccuracyFigure)]
+            seen = SignalsFigure | EmbeddingFigure | CostAccuracyFigure | WindowExamplesFigure
+            shown = [f for f in drawn if isinstance(f, seen)]
             views |= {(f.view, self.release_of(d)) for f in shown for d in recipe.datasets_of(f.dataset)}
-        views |= {(self.banks[bank]["view"], release) for bank, release in banks}
+        views |= {(self.banks[bank]["view"], release) for bank, release in banks} | self.every_bank_view()
         if self.scale == "mini":
             spent = [card.mini.pretrain for card in self.weights.values()]
             views |= {

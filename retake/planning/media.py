@@ -88,12 +88,14 @@ class Media:
                 f"{where}: {dataset!r} reads release {of!r}, and {release!r} is seen through the view"
             )
 
+    def shard_arrays(self, view: str, release: str, shard: str) -> list[str]:
+        """The arrays of one shard of a view."""
+        folder = self.media_shard(view, release, shard)
+        return [f"{folder}/{name}" for name in ARRAYS[self.views[view]["kind"]]]
+
     def media_arrays(self, view: str, release: str) -> list[str]:
         """The arrays of all shards of a view."""
-        names = ARRAYS[self.views[view]["kind"]]
-        return [
-            f"{self.media_shard(view, release, s)}/{name}" for s in self.shards(release) for name in names
-        ]
+        return [path for s in self.shards(release) for path in self.shard_arrays(view, release, s)]
 
     def arrays_of(self, release: str, view: str | None, bank: str | None) -> tuple[str, list[str]]:
         """(the index, the arrays it points at) of a release seen through a view or written into a bank."""
@@ -102,6 +104,10 @@ class Media:
             return f"{self.results}/media/{view}/{release}/index.parquet", self.media_arrays(view, release)
         base = f"{self.results}/features/{bank}/{release}"
         return f"{base}/index.parquet", [f"{base}/shard{s}/features.npy" for s in self.shards(release)]
+
+    def detections(self, detector: str, release: str) -> str:
+        """The table of what a detector found in a release's videos."""
+        return f"{self.results}/detections/{detector}/{release}/detections.parquet"
 
     def media_job(self, view: str, max_failures: float) -> Job:
         """What joining a view's shards needs to know."""

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retake.planning.measured_figures import MeasuredFigures
 from retake.schema.card import Card
 from retake.schema.config import Config
 from retake.schema.costs import CostRow
@@ -17,6 +18,7 @@ from retake.schema.figures import (
     SignalsFigure,
     StillsFigure,
 )
+from retake.schema.figures_measured import MeasuredFigure, WindowExamplesFigure
 from retake.schema.quality import QualityRow
 from retake.schema.recipe import Recipe, Row, Table
 from retake.schema.strict import SettingError
@@ -24,9 +26,10 @@ from retake.schema.tasks import metrics_of
 from retake.schema.views import StreamView
 
 Job = dict[str, Any]
+WITH_EXAMPLES = SignalsFigure | EmbeddingFigure | WindowExamplesFigure  # figures of frames taken out for them
 
 
-class Reporting:
+class Reporting(MeasuredFigures):
     """The reporting part of `retake.plan.Plan`; the attributes below are the plan's."""
 
     if TYPE_CHECKING:
@@ -184,6 +187,10 @@ class Reporting:
             inputs = self._scored_inputs(method, spec)
         elif isinstance(spec, LabelledFigure | StillsFigure):
             inputs = self.label_figure_inputs(method, figure)
+        elif isinstance(spec, MeasuredFigure) and not isinstance(spec, WindowExamplesFigure):
+            inputs = self.measured_inputs(method, figure, spec)
+            if spec.seeds is None:
+                described["spec"]["seeds"] = self._seeds_of(spec)
         elif spec.kind == "cost_accuracy":
             folder = f"{self.results}/tables/{method}"
             release = self.release_of(self.recipes[method].datasets_of(spec.dataset)[0])
@@ -192,6 +199,11 @@ class Reporting:
             inputs |= {"media": [index], "arrays": arrays}
             view = self.recipes[method].views[spec.view]
             assert isinstance(view, StreamView), "seen to when the recipe was read"
+            if view.size is None:
+                where = f"{self.recipe_files[method]}: figures.{figure}.view"
+                raise SettingError(
+                    f"{where}: videos of view {spec.view!r} differ in size; expected one with size"
+                )
             described["size"] = list(view.size)
         else:
             folder = f"{self.results}/media/examples/{method}"
@@ -200,16 +212,20 @@ class Reporting:
 
     def has_examples(self, method: str, figure: str) -> bool:
         """Whether the figure is of frames that are taken out for it."""
-        return isinstance(self.recipes[method].figures.get(figure), SignalsFigure | EmbeddingFigure)
+        return isinstance(self.recipes[method].figures.get(figure), WITH_EXAMPLES)
 
     def examples_job(self, method: str, figure: str) -> Job:
         """Inputs and JSON of the frames that a figure shows."""
         spec = self.recipes[method].figures.get(figure)
-        if not isinstance(spec, SignalsFigure | EmbeddingFigure):
+        if not isinstance(spec, WITH_EXAMPLES):
             raise SettingError(f"{self.recipe_files[method]}: figures: {figure!r} shows no frames of its own")
         index, arrays = self.arrays_of(self.release_of(spec.dataset), spec.view, None)
         inputs = {"annotations": self.annotations(spec.dataset), "index": index, "arrays": arrays}
-        return {"inputs": inputs, "recipe": {"spec": spec.model_dump(mode="json", exclude={"title"})}}
+        described = spec.model_dump(mode="json", exclude={"title"})
+        if isinstance(spec, WindowExamplesFigure):
+            inputs["predictions"] = self.measured_inputs(method, figure, spec)["predictions"]
+            described["view_kind"] = self.recipes[method].views[spec.view].kind
+        return {"inputs": inputs, "recipe": {"spec": described}}
 
     def _scored_inputs(self, method: str, spec: ScoredFigure) -> Job:
         """Predictions, scores, references and frames of a figure's data sets."""

@@ -31,7 +31,7 @@ class Trained:
         """Raises SettingError where the row's variant has no such stage, or is trained on no such data set."""
         where = f"{self.recipe_files[method]}: tables.{table}"
         recipe = self.recipes[method]
-        stages = [] if recipe.variants[row.variant].fuse else stages_of(recipe, row.variant)
+        stages = [] if recipe.variants[row.variant].joined else stages_of(recipe, row.variant)
         if row.split not in stages:
             known = did_you_mean(row.split, stages)
             raise SettingError(f"{where}: variant {row.variant!r} has no stage {row.split!r}; {known}")

@@ -7,6 +7,7 @@ target data set is trained once for all targets.
 from typing import TYPE_CHECKING, Any
 
 from retake.planning.recipes import overlaid, stages_of
+from retake.schema.banks import detector_of
 from retake.schema.labels import NOT_SAID, RELEASE
 from retake.schema.recipe import Source, Stage, Start
 from retake.schema.record import digest_of
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from retake.plan import Plan
 
 Job = dict[str, Any]
+
+
+def joined(inputs: Job, files: Job) -> Job:
+    """Named lists of paths, each path once."""
+    return {kind: list(dict.fromkeys(inputs.get(kind, []) + files.get(kind, []))) for kind in inputs | files}
 
 
 class Trainings:
@@ -34,7 +40,7 @@ class Trainings:
             found: dict[str, tuple[str, str]] = {}
             recipe = self.plan.recipes[method]
             for variant, spec in recipe.variants.items():
-                for stage in [] if spec.fuse else stages_of(recipe, variant):
+                for stage in [] if spec.joined else stages_of(recipe, variant):
                     found.setdefault(self._key(method, variant, stage, dataset), (variant, stage))
             self._owners[method, dataset] = found
         return self._owners[method, dataset]
@@ -61,9 +67,71 @@ class Trainings:
                 for v, s in [self._origin(method, variant, start)]
             ]
             sizes = overlaid(recipe.model, spec.model)
-            parts = [spec.model_dump(mode="json"), sizes, recipe.card_sizes, views, banks, wrote, starts]
+            filled = [self._fills(method, source, dataset) for source in spec.data]
+            parts = [
+                spec.model_dump(mode="json"),
+                sizes,
+                recipe.card_sizes,
+                views,
+                banks,
+                wrote,
+                starts,
+                filled,
+            ]
             self._keys[place] = digest_of(parts)
         return self._keys[place]
+
+    def _fills(self, method: str, entry: Source, dataset: str | None) -> list[Any]:
+        """All that decides what a data entry's memory and detections hold."""
+        recipe, read = self.plan.recipes[method], dataset if entry.dataset == "target" else entry.dataset
+        named, found = {detector_of(entry)}, []
+        if entry.memory is not None:
+            bank = recipe.banks[entry.memory.bank]
+            named.add(bank.detector)
+            found = [bank.model_dump(mode="json"), *self._made(method, entry.memory.bank, read)]
+            if bank.like is not None:
+                like = self.plan.recipe_of(method, bank.like, read)
+                shown = like.stages[stages_of(like, bank.like)[-1]].data[0].model_dump(mode="json")
+                found.append({key: shown[key] for key in ("view", "signal", "sample")})
+        for name in sorted(filter(None, named)):
+            found.append(recipe.detectors[name].model_dump(mode="json"))
+        return found
+
+    def _made(self, method: str, bank: str, dataset: str | None) -> list[str]:
+        """The key of what fills a bank, where that is trained here."""
+        made = self.plan.producer({"method": method, "bank": bank, "dataset": dataset, "seed": 0})
+        return [] if made is None else [self._key(method, made[0]["variant"], made[1], made[0]["dataset"])]
+
+    def before(
+        self, method: str, variant: str, stage: str, dataset: str | None
+    ) -> list[tuple[str, str, str | None]]:
+        """(variant, stage, data set) of what is trained before: what the stage starts from, what fills its banks."""
+        starts = [start for start in self.starts(method, variant, stage, dataset) if not start.weights]
+        found = [(*self._origin(method, variant, start), start.dataset or dataset) for start in starts]
+        for entry in self.plan.recipe_of(method, variant, dataset).stages[stage].data:
+            if entry.memory is not None:
+                read = dataset if entry.dataset == "target" else entry.dataset
+                filled = {"method": method, "bank": entry.memory.bank, "dataset": read, "seed": 0}
+                if (made := self.plan.producer(filled)) is not None:
+                    found.append((made[0]["variant"], made[1], made[0]["dataset"]))
+        return found
+
+    def check_circles(self, method: str, variant: str, dataset: str | None) -> None:
+        """Raises SettingError where a stage of the variant would have to be trained before itself."""
+        done: set[tuple[str, str, str | None]] = set()
+
+        def walk(place: tuple[str, str, str | None], way: list[tuple[str, str, str | None]]) -> None:
+            if place in way:
+                said = " <- ".join(f"{v}/{s}" for v, s, _ in [*way[way.index(place) :], place])
+                where = f"{self.plan.recipe_files[method]}: variants.{variant}"
+                raise SettingError(f"{where}: starts and banks go in a circle: {said}")
+            if place not in done:
+                for earlier in self.before(method, *place):
+                    walk(earlier, [*way, place])
+                done.add(place)
+
+        for stage in stages_of(self.plan.recipes[method], variant):
+            walk((variant, stage, dataset), [])
 
     def sizes(self, method: str, variant: str, stage: str, dataset: str) -> Job:
         """What the stage builds its model from: the recipe's sizes, and those of its first data set's card."""
@@ -111,7 +179,7 @@ class Trainings:
             on, dataset = None, self.plan.recipe_of(method, variant).stages[stage].data[0].dataset
         key = self._key(method, variant, stage, on)
         if on is None and any(
-            self._key(method, variant, stage, chosen) != key for chosen in self.plan.chosen[method]
+            self._key(method, variant, stage, asked) != key for asked in self.plan.asked_on(method)
         ):
             where = f"{self.plan.recipe_files[method]}: per_dataset"
             raise SettingError(f"{where}: stage {stage!r} of {variant!r} is trained once for all data sets")
@@ -144,7 +212,19 @@ class Trainings:
             data["signal"] = entry.signal
         if entry.sample is not None:
             data["sample"] = entry.sample.model_dump(mode="json")
-        return data, {"annotations": [annotations], "index": [index], "arrays": list(arrays)}
+        inputs: Job = {"annotations": [annotations], "index": [index], "arrays": list(arrays)}
+        if (detector := detector_of(entry)) is not None:
+            data["detections"] = plan.detections(detector, release)
+            inputs["index"].append(data["detections"])
+        return data, inputs
+
+    def seen(
+        self, run: Job, views: Any, entry: Source, dataset: str, split: str, labels: str = RELEASE
+    ) -> tuple[Job, Job]:
+        """What `source` gives, with the memory that the entry has in a run."""
+        data, inputs = self.source(views, entry, dataset, split, labels)
+        memory, files = self.plan.memory(run, entry, dataset)
+        return data | memory, joined(inputs, files)
 
     def job(self, run: Job, stage: str) -> Job:
         """Inputs and JSON of one training stage."""
@@ -157,13 +237,13 @@ class Trainings:
         entries, inputs = [], {"annotations": [], "index": [], "arrays": []}
         for entry in spec.data:
             name = dataset if entry.dataset == "target" else entry.dataset
-            data, files = self.source(recipe.views, entry, name, entry.split, entry.labels)
+            data, files = self.seen(run, recipe.views, entry, name, entry.split, entry.labels)
             entries.append({**data, "share": entry.share, "rows": entry.rows})
-            inputs = {kind: list(dict.fromkeys(inputs[kind] + files[kind])) for kind in inputs}
+            inputs = joined(inputs, files)
         validation = None
         if spec.validation is not None:
-            validation, files = self._validation(recipe, spec, dataset)
-            inputs = {kind: list(dict.fromkeys(inputs[kind] + files[kind])) for kind in inputs}
+            validation, files = self._validation(run, recipe, spec, dataset)
+            inputs = joined(inputs, files)
         start = self._start(run, stage)
         inputs["start"] = [s["checkpoint"] for s in start]
         if words := [path for s in start for path in s.get("tokenizer", {}).values()]:
@@ -178,10 +258,10 @@ class Trainings:
         job |= {"start": start, **rest, "resume": {"every_s": 300.0}, "max_steps": self.plan.config.max_steps}
         return {"inputs": inputs, "recipe": job}
 
-    def _validation(self, recipe: Any, spec: Stage, dataset: str) -> tuple[Job, Job]:
+    def _validation(self, run: Job, recipe: Any, spec: Stage, dataset: str) -> tuple[Job, Job]:
         first = spec.data[0]
         name = dataset if first.dataset == "target" else first.dataset
-        data, files = self.source(recipe.views, first, name, spec.validation.split)
+        data, files = self.seen(run, recipe.views, first, name, spec.validation.split)
         protocol = None
         if spec.validation.protocol is not None:
             protocol = recipe.protocols[spec.validation.protocol].model_dump(mode="json", exclude_none=True)
@@ -215,12 +295,20 @@ class Trainings:
         return {**run, "variant": variant, "dataset": start.dataset or run["dataset"], "seed": seed}
 
     def needed(self, run: Job, stage: str) -> dict[str, tuple[Job, str]]:
-        """Checkpoint -> (run, stage) that trains it, of the stage and of all that it starts from, in order."""
+        """Checkpoint -> (run, stage) that trains it, of the stage and of all that it starts from or whose bank it
+        reads, in order.
+        """
         found: dict[str, tuple[Job, str]] = {}
         for start in self.starts(run["method"], run["variant"], stage, run["dataset"]):
             if not start.weights:
                 variant, origin = self._origin(run["method"], run["variant"], start)
                 found |= self.needed(self._at(run, variant, start), origin)
+        for entry in self.plan.recipe_of(run["method"], run["variant"], run["dataset"]).stages[stage].data:
+            if entry.memory is not None:
+                read = run["dataset"] if entry.dataset == "target" else entry.dataset
+                filled = self.plan.bank_run(run["method"], entry.memory.bank, read, run["seed"])
+                if (made := self.plan.producer(filled)) is not None:
+                    found |= self.needed(*made)
         return found | {self.checkpoint(run, stage): (run, stage)}
 
     def pretrain_job(self, weights: str) -> Job:
@@ -228,7 +316,9 @@ class Trainings:
         card = self.plan.weights[weights].mini
         spec = card.pretrain
         assert spec is not None, f"{weights} is trained here"
-        entry = Source(dataset=spec.dataset, split=spec.split, view=spec.view, text=spec.text)
+        entry = Source(
+            dataset=spec.dataset, split=spec.split, view=spec.view, text=spec.text, sample=spec.sample
+        )
         data, inputs = self.source(spec.views, entry, spec.dataset, spec.split)
         validation = None
         if spec.validation is not None:
@@ -245,7 +335,7 @@ class Trainings:
             "validation": validation,
         }
         rest = spec.model_dump(
-            mode="json", exclude={"task", "dataset", "split", "view", "text", "views", "validation"}
+            mode="json", exclude={"task", "dataset", "split", "view", "text", "views", "sample", "validation"}
         )
         job |= {"start": [], **rest, "resume": {"every_s": 300.0}, "max_steps": self.plan.config.max_steps}
         return {"inputs": inputs, "recipe": job}

@@ -7,17 +7,25 @@ Same inputs, same bytes: no date, no random identifiers, text as text.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from retake.report.figures_bars import bars_svg, bars_table
 from retake.report.figures_captions import captions_svg, captions_table
+from retake.report.figures_classes import (
+    class_bars_svg,
+    class_bars_table,
+    class_gains_svg,
+    class_gains_table,
+)
 from retake.report.figures_cost import cost_accuracy_svg, cost_accuracy_table
 from retake.report.figures_embedding import embedding_svg, embedding_table
+from retake.report.figures_examples import examples_by_window_svg, examples_by_window_table
 from retake.report.figures_labels import labelled_svg, labelled_table, stills_svg, stills_table
 from retake.report.figures_lines import lines_svg, lines_table
 from retake.report.figures_signals import signals_svg, signals_table
+from retake.report.figures_windows import windows_svg, windows_table
 
 PLACE = re.compile(r"(?P<variant>[^/]+)/(?P<dataset>[^/]+)/seed(?P<seed>\d+)/(?P<protocol>[^/]+)/[^/]+$")
 Run = tuple[str, str, int]  # variant, dataset, seed
@@ -54,7 +62,9 @@ def draw_figure(
     captions, lines  predictions and per_item, told apart by their paths; annotations and media, one each for
                      spec["datasets"], in that order
     bars             per_item
-    signals, embedding  examples and frames, as extract_examples writes them
+    class_bars, class_gains  predictions, and annotations (one), of the runs and seeds of spec
+    windows          metrics: files of the runs and seeds of spec
+    signals, embedding, examples_by_window  examples and frames, as extract_examples writes them
     labelled         shown, a file a shard as the labelling keeps them, and asr (annotations)
     stills           pictures, as caption_stills writes them
     cost_accuracy    tables (of times, of scores), media (one), with `size` (height, width) of that view's frames
@@ -65,13 +75,21 @@ def draw_figure(
     made = KINDS.get(spec["kind"])
     if made is None:
         raise ValueError(f"{where}: kind {spec['kind']!r}: expected one of {', '.join(KINDS)}")
-    table, drawing = made(where, spec, inputs, (int(size[0]), int(size[1]), scale))
+    table, drawing = made(where, spec, inputs, About(int(size[0]), int(size[1]), scale, method))
     table.to_csv(out_csv, index=False, lineterminator="\n")
     Path(out_svg).write_text(drawing(spec, out_csv), encoding="utf-8", newline="\n")
 
 
 Made = tuple[pd.DataFrame, Callable[[dict, Path], str]]  # what the CSV says, and what draws it
-About = tuple[int, int, str]  # height and width of a view's frames, scale
+
+
+class About(NamedTuple):
+    """What a kind may want to know beside its inputs: height and width of a view's frames, scale, method."""
+
+    height: int
+    width: int
+    scale: str
+    method: str
 
 
 def _captions(where: str, spec: dict, inputs: Mapping[str, Any], _: About) -> Made:
@@ -87,6 +105,32 @@ def _lines(where: str, spec: dict, inputs: Mapping[str, Any], _: About) -> Made:
 
 def _bars(where: str, spec: dict, inputs: Mapping[str, Any], _: About) -> Made:
     return bars_table(where, spec, runs_of(list(inputs["per_item"]))), bars_svg
+
+
+def _class_bars(where: str, spec: dict, inputs: Mapping[str, Any], _: About) -> Made:
+    runs, annotations = _answered(where, inputs)
+    return class_bars_table(where, spec, runs, annotations), class_bars_svg
+
+
+def _class_gains(where: str, spec: dict, inputs: Mapping[str, Any], _: About) -> Made:
+    runs, annotations = _answered(where, inputs)
+    return class_gains_table(where, spec, runs, annotations), class_gains_svg
+
+
+def _answered(where: str, inputs: Mapping[str, Any]) -> tuple[dict[Run, Path], Path]:
+    """(predictions by run, the one annotation table)."""
+    if len(annotations := list(inputs["annotations"])) != 1:
+        raise ValueError(f"{where}: expected one annotation table")
+    return runs_of(list(inputs["predictions"])), annotations[0]
+
+
+def _windows(where: str, spec: dict, inputs: Mapping[str, Any], about: About) -> Made:
+    files = list(inputs["metrics"])
+    return windows_table(where, spec, files, method=about.method, scale=about.scale), windows_svg
+
+
+def _examples_by_window(where: str, spec: dict, inputs: Mapping[str, Any], _: About) -> Made:  # noqa: ARG001
+    return examples_by_window_table(where, inputs["examples"], inputs["frames"]), examples_by_window_svg
 
 
 def _by_dataset(where: str, spec: dict, inputs: Mapping[str, Any]) -> tuple[dict, dict]:
@@ -113,7 +157,7 @@ def _cost_accuracy(where: str, spec: dict, inputs: Mapping[str, Any], about: Abo
     tables, media = list(inputs["tables"]), list(inputs["media"])
     if len(tables) != 2 or len(media) != 1:
         raise ValueError(f"{where}: expected a table of times, one of scores, and one media index")
-    return cost_accuracy_table(where, spec, tables, media[0], about[:2], about[2]), cost_accuracy_svg
+    return cost_accuracy_table(where, spec, tables, media[0], about[:2], about.scale), cost_accuracy_svg
 
 
 def _labelled(where: str, spec: dict, inputs: Mapping[str, Any], _: About) -> Made:
@@ -133,4 +177,8 @@ KINDS = {
     "cost_accuracy": _cost_accuracy,
     "labelled": _labelled,
     "stills": _stills,
+    "class_bars": _class_bars,
+    "class_gains": _class_gains,
+    "windows": _windows,
+    "examples_by_window": _examples_by_window,
 }

@@ -3,12 +3,19 @@
 from typing import TYPE_CHECKING
 
 from retake.report.reported import KINDS
+from retake.schema.costs import PARTS
 from retake.schema.tasks import METRICS, MS
 
 if TYPE_CHECKING:
     from retake.report.tables import Cell
 
-PLACES = {"percent": 1, "GFLOPs": 1, "steps": 1, MS: 2}  # unit -> digits after the point; of others three
+PLACES = {
+    "percent": 1,
+    "GFLOPs": 1,
+    "steps": 1,
+    MS: 2,
+    "times": 2,
+}  # unit -> digits after the point; of others three
 
 
 def _shown(value: float | None, places: int) -> str:
@@ -24,7 +31,7 @@ def _ours_shown(cell: "Cell", places: int) -> str:
 
 
 def _decimals(metric: str) -> int:
-    return PLACES.get(METRICS[metric].unit, 3)
+    return 0 if metric in PARTS else PLACES.get(METRICS[metric].unit, 3)
 
 
 def _headings(cells: list["Cell"], metrics: list[str]) -> dict[tuple[str, str], str]:

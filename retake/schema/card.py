@@ -55,6 +55,7 @@ class Card(Strict):
 
     release: str | None = None  # whose bytes it reads; its own name when left out
     fold: PositiveInt | None = None  # which of the published ways to split the release
+    labels: str | None = None  # which of the release's kinds of labels
     title: str
     licence: str
     notes: str | list[str] = []
@@ -93,18 +94,27 @@ class Card(Strict):
 
 class HubFile(Strict):
     name: str
-    # the file that is made of it: pickled tensors are read once, by a reader that runs no code, and rewritten
+    url: str | None = None  # where it lies, if not in the hub's repository
+    # the file that is made of it: pickled tensors are read once, by a reader that runs no code, and rewritten, as
+    # are those whose names or shapes the folder's convert.py puts right
     becomes: Literal["model.safetensors"] | None = None
     size: NonNegativeInt | None = None
     sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
 
 
 class Hub(Strict):
-    """Where published weights lie: a repository of the model hub; without one, in a folder that the user names."""
+    """Where published weights lie: a repository of the model hub, or addresses of their own; without either, in a
+    folder that the user names.
+    """
 
     repo: str | None = None
     revision: str = "main"
     files: list[HubFile] = Field(min_length=1)
+
+    @property
+    def known(self) -> bool:
+        """Whether every file has an address."""
+        return self.repo is not None or all(file.url for file in self.files)
 
 
 class WeightsAtPaper(Strict):
@@ -145,7 +155,7 @@ class WeightsCard(Strict):
             raise ValueError(f"tokenizer: expected {' or '.join(map(str, known))}, not {self.tokenizer}")
         if absent := set(self.tokenizer) - {file.name for file in self.source.files}:
             raise ValueError(f"tokenizer: {min(absent)} is not among source.files")
-        if self.access == "open" and self.source.repo is None:
+        if self.access == "open" and not self.source.known:
             raise ValueError("source.repo: missing; access is open, so it must say where from")
         return self
 

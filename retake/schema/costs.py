@@ -14,9 +14,14 @@ from retake.schema.strict import Strict
 from retake.schema.views import Name, Side
 
 OPERATIONS, PAIRS = ("gflops",), ("pairs",)  # metrics of a cost of kind operations, and of kind pairs
+RELATIVE = ("params_m", "gflops_x", "params_m_x")  # of kind operations, where it is told relative to a system
+PARTS = (  # of kind parts
+    *("blocks", "over_time", "kernel_frames", "kernel_px"),
+    *("out_channels", "out_frames", "out_height", "out_width"),
+)
 TIMES = ("ms_prepare", "ms_prepare_many", "ms_in_turn", "ms_at_once")  # of kind time
 STEPS = ("ms_step", "mb_kept")  # of kind step
-COUNTED, TIMED = (*OPERATIONS, *PAIRS), (*TIMES, *STEPS)
+COUNTED, TIMED = (*OPERATIONS, *RELATIVE, *PAIRS, *PARTS), (*TIMES, *STEPS)
 
 
 class Pass(Strict):
@@ -56,6 +61,13 @@ class System(Strict):
     prepare: Prepare | None = None
     networks: list[Pass] = []
     block: dict[str, Any] | None = None
+    parts: list[str] = []  # names of modules of its only network, as "layer1.*": the part that is meant
+
+    @model_validator(mode="after")
+    def parts_of_one(self) -> "System":
+        if self.parts and len(self.networks) != 1:
+            raise ValueError(f"parts: of one network, not of {len(self.networks)}")
+        return self
 
     @model_validator(mode="after")
     def one_kind(self) -> "System":
@@ -67,15 +79,25 @@ class System(Strict):
 
 
 class OperationsCost(Strict):
-    """Multiply-adds of the networks, in 10^9: of one pass, or the mean over the frames that `frames` speaks of."""
+    """Multiply-adds of the networks, in 10^9: of one pass, or the mean over the frames that `frames` speaks of.
+
+    relative_to  a system: parameters are counted too, and both are told over that system's
+    """
 
     kind: Literal["operations"]
     systems: list[Name] = Field(min_length=1)
+    relative_to: Name | None = None
     of: ClassVar[str] = "networks"
+
+    @model_validator(mode="after")
+    def relative_to_one_of_them(self) -> "OperationsCost":
+        if self.relative_to is not None and self.relative_to not in self.systems:
+            raise ValueError(f"relative_to: {self.relative_to!r} is not among the systems")
+        return self
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        return OPERATIONS
+        return OPERATIONS if self.relative_to is None else (*OPERATIONS, *RELATIVE)
 
 
 class TimeCost(Strict):
@@ -110,6 +132,18 @@ class PairsCost(Strict):
         return PAIRS
 
 
+class PartsCost(Strict):
+    """What parts of a network are made of, and what each gives, at the sizes of its input: counted."""
+
+    kind: Literal["parts"]
+    systems: list[Name] = Field(min_length=1)
+    of: ClassVar[str] = "parts"
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return PARTS
+
+
 class StepCost(Strict):
     """Of blocks, forward and backward: milliseconds, the median over repeats, and memory kept in between."""
 
@@ -124,7 +158,7 @@ class StepCost(Strict):
         return STEPS
 
 
-Cost = Annotated[OperationsCost | TimeCost | PairsCost | StepCost, Field(discriminator="kind")]
+Cost = Annotated[OperationsCost | TimeCost | PairsCost | PartsCost | StepCost, Field(discriminator="kind")]
 
 
 class CostFile(Strict):
@@ -132,7 +166,7 @@ class CostFile(Strict):
 
     method: str
     cost: str
-    kind: Literal["operations", "time", "pairs", "step"]
+    kind: Literal["operations", "time", "pairs", "parts", "step"]
     machine: str | None  # what it was timed on, in words; nothing where it was counted
     values: dict[str, dict[str, float]]  # system -> metric -> value
 

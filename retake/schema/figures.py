@@ -4,10 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from retake.schema.figures_measured import MeasuredFigure, Scales
 from retake.schema.strict import Strict
 from retake.schema.views import Name
-
-Scales = list[Literal["mini", "paper"]]
 
 
 class Pick(Strict):
@@ -154,6 +153,12 @@ class StillsFigure(Strict):
 
 
 Figure = Annotated[
-    ScoredFigure | SignalsFigure | EmbeddingFigure | CostAccuracyFigure | LabelledFigure | StillsFigure,
+    ScoredFigure
+    | SignalsFigure
+    | EmbeddingFigure
+    | CostAccuracyFigure
+    | LabelledFigure
+    | StillsFigure
+    | MeasuredFigure,
     Field(discriminator="kind"),
 ]

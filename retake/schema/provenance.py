@@ -14,7 +14,12 @@ def provenance_of(identity: dict[str, Any], record: Path) -> dict[str, Any]:
     """
     job = Record.read(record).job
     digests = {"recipe": digest_of(job["params"]), "code": job["code"]}
+    data = job["params"].get("data") or {}
+    besides = beside(data)
+    digests |= {name: job["inputs"][path] for path, name in besides.items() if name is not None}
     for path, digest in job["inputs"].items():
+        if path in besides:
+            continue
         if path.endswith("checkpoint.safetensors"):
             digests["checkpoint"] = digest
         elif "/annotations/" in path:
@@ -26,6 +31,18 @@ def provenance_of(identity: dict[str, Any], record: Path) -> dict[str, Any]:
         "digests": digests,
         "record": {"path": Path(record).as_posix(), "digest": job["digest"]},
     }
+
+
+def beside(data: dict[str, Any]) -> dict[str, str | None]:
+    """Inputs of a prediction that are not its own checkpoint or media -> what their digest is called; None: nothing.
+
+    A bank's index names the digests of what filled it.
+    """
+    memory, found = data.get("memory"), {}
+    if memory is not None:
+        found = {path: None for path in memory["made_of"].values() if path != data["index"]}
+        found |= {memory["index"]: "memory"}
+    return found | ({data["detections"]: "detections"} if data.get("detections") else {})
 
 
 def trained_as(identity: dict[str, Any], record: Path, checkpoint: str) -> dict[str, Any]:

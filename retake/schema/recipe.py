@@ -7,9 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
+from retake.schema.banks import Bank, Detector, Memory, check_banks, check_detectors, check_read
 from retake.schema.costs import Cost, CostRow, System
-from retake.schema.figures import Figure, LabelledFigure, Scales, ScoredFigure, StillsFigure
+from retake.schema.figures import Figure, LabelledFigure, ScoredFigure, StillsFigure
+from retake.schema.figures_measured import MeasuredFigure, Scales, check_measured
+from retake.schema.fused import Part, check_fused, joined
 from retake.schema.labels import RELEASE, Labeller
+from retake.schema.protocol import Protocol
 from retake.schema.quality import QualityRow
 from retake.schema.sample import Sample
 from retake.schema.strict import Strict, did_you_mean
@@ -19,7 +23,6 @@ from retake.schema.views import (
     Name,
     Signal,
     View,
-    check_frames,
     check_signal,
     check_stream,
     check_views,
@@ -40,6 +43,7 @@ class Source(Strict):
     # every reference, one of each item, or item by item
     rows: Literal["all", "one_per_item", "by_item"] = "all"
     sample: Sample | None = None  # which frames of the view, and which part of them; left out: all, whole
+    memory: Memory | None = None  # what a bank holds of the time around, or before, each example
 
     @model_validator(mode="after")
     def one_medium(self) -> "Source":
@@ -51,6 +55,8 @@ class Source(Strict):
             raise ValueError("sample: frames are cut from a view")
         if self.sample is not None and self.sample.labels == "frame" and self.rows != "all":
             raise ValueError(f"rows: labels of frames take all rows of an item together, not {self.rows!r}")
+        if self.memory is not None and self.view is None:
+            raise ValueError("memory: stands beside what a view shows")
         if self.labels != RELEASE and self.split != "train":
             raise ValueError(f"split: what a labeller writes is all of split 'train', not {self.split!r}")
         return self
@@ -116,34 +122,6 @@ class Stage(Strict):
         return self
 
 
-class Protocol(Strict):
-    """How a trained model answers. Nothing here retrains anything."""
-
-    beam: PositiveInt | None = None
-    max_len: PositiveInt | dict[str, PositiveInt] | None = None  # words; or data set -> words
-    permute: bool = False  # the blind control: each item sees another item's video
-    sample_k: PositiveInt | None = None
-    clips: PositiveInt | None = None  # frames (or stacks) of each item, evenly; each is asked alone
-    # cuts of each: centre; and mirrored; centre and corners; and mirrored
-    crops: Literal[1, 2, 5, 10] | None = None
-    # height and width of the frames before they are cut
-    resize: tuple[PositiveInt, PositiveInt] | None = None
-    reduce: Literal["mean", "max", "lse", "prob_mean"] | None = None
-    window_s: PositiveFloat | None = None
-    candidates: Literal["given", "all_pairs"] | None = None
-    at_once: PositiveInt | None = None  # items, or cuts where an item has several, in one forward pass
-
-    @model_validator(mode="after")
-    def cuts_are_joined(self) -> "Protocol":
-        if (self.clips is None) != (self.crops is None):
-            raise ValueError("clips and crops: expected both or neither")
-        if self.resize is not None and self.clips is None:
-            raise ValueError("resize: frames are resized where clips and crops say how they are cut")
-        if self.clips is not None and self.clips * (self.crops or 1) > 1 and self.reduce is None:
-            raise ValueError("reduce: missing; several clips or crops of an item are joined by one")
-        return self
-
-
 class Variant(Strict):
     """What is trained: stages in order, or a fusion of other variants' predictions."""
 
@@ -151,19 +129,14 @@ class Variant(Strict):
     base: Name | None = None  # another variant, of which this one changes a few values
     set: dict[str, Any] = {}  # what changes: nested as the recipe is (model, stages)
     banks: list[Name] = []
-    fuse: dict[Name, float] = {}
+    fuse: dict[Name, float] = {}  # other variants -> weight
+    parts: list[Part] = []  # in its place: also of other data sets of the release, or seeds
     combiner: str = "weighted_mean"
     label: str | None = None
 
-
-class Bank(Strict):
-    """Features of a frozen foundation, written once and read by many."""
-
-    weights: Name
-    view: Name
-    at_once: PositiveInt = 64  # frames in one forward pass
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"  # of that pass
-    dtype: Literal["float32", "float16"] = "float32"  # of what is stored
+    @property
+    def joined(self) -> list[Part]:
+        return joined(self.fuse, self.parts)
 
 
 class Row(Strict):
@@ -243,6 +216,7 @@ class Recipe(Strict):
     model: dict[str, Any] = {}
     card_sizes: dict[str, str] = {}  # size of the model -> which count of the data set's card it is
     views: dict[Name, View] = {}
+    detectors: dict[Name, Detector] = {}
     banks: dict[Name, Bank] = {}
     labellers: dict[Name, Labeller] = {}
     stages: dict[Name, Stage]
@@ -281,9 +255,8 @@ class Recipe(Strict):
         check_views(self.views)
         if RELEASE in self.labellers:
             raise ValueError(f"labellers.{RELEASE}: that name stands for the labels of the release")
-        for name, bank in self.banks.items():
-            self._known(f"banks.{name}", "views", [bank.view])
-            check_frames(f"banks.{name}.view", self.views, bank.view)
+        check_detectors(self.detectors, self.views)
+        check_banks(self.banks, self.views, self.detectors, self.variants, self.stages)
         for name, table in self.tables.items():
             for row in table.rows:
                 self._check_row(f"tables.{name}", row)
@@ -306,6 +279,9 @@ class Recipe(Strict):
             self._known(where, "protocols", [figure.protocol])
             return
         if isinstance(figure, LabelledFigure | StillsFigure):  # its labeller: see the plan
+            return
+        if isinstance(figure, MeasuredFigure):
+            check_measured(where, figure, self.views, self._known)
             return
         self._known(where, "views", [figure.view])
         check_stream(f"{where}.view", self.views, figure.view)
@@ -339,10 +315,11 @@ class Recipe(Strict):
         where = f"stages.{name}"
         for source in stage.data:
             self._known(where, "views", [source.view])
-            self._known(where, "banks", [source.bank])
+            check_read(f"{where}.data", source, self.banks, self.detectors)
             self._known(where, "labellers", [source.labels if source.labels != RELEASE else None])
             if source.view is not None:
                 check_signal(f"{where}.data", self.views, source.view, source.signal)
+                self._check_clip(f"{where}.data", source)
                 if source.sample is not None and getattr(self.views[source.view], "cuts", False):
                     raise ValueError(f"{where}.data: sample: view {source.view!r} is cut into clips already")
         for start in stage.start:
@@ -362,20 +339,21 @@ class Recipe(Strict):
             if stage.validation is None or stage.validation.protocol is None:
                 raise ValueError(f"{where}.length.monitor: {monitor!r} needs validation.protocol")
 
+    def _check_clip(self, where: str, source: Source) -> None:
+        """Clips are cut from pictures, which are scaled and mirrored as such."""
+        kind = self.views[source.view].kind if source.view is not None else None
+        if source.sample is None or source.sample.clip is None or kind == "frames" or source.signal == "rgb":
+            return
+        raise ValueError(
+            f"{where}: sample.clip: expected a view of kind frames, or signal rgb of one of kind stream"
+        )
+
     def _check_variant(self, name: str, variant: Variant) -> None:
         where = f"variants.{name}"
         self._known(where, "stages", list(variant.stages))
         self._known(where, "banks", list(variant.banks))
-        self._known(where, "variants", [variant.base, *variant.fuse])
-        trains = variant.stages or variant.base
-        if bool(trains) == bool(variant.fuse):
-            raise ValueError(f"{where}: expected either stages (or a base) to train, or others to fuse")
-        seen, at = {name}, variant
-        while at.base is not None:
-            if at.base in seen:
-                raise ValueError(f"{where}: its bases go in a circle")
-            seen.add(at.base)
-            at = self.variants[at.base]
+        self._known(where, "variants", [variant.base, *(part.variant for part in variant.joined)])
+        check_fused(where, self.variants, name)
 
     def _check_row(self, where: str, row: Row) -> None:
         self._known(where, "variants", [row.variant, row.over])

@@ -2,10 +2,10 @@
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_serializer
 
 Model = TypeVar("Model", bound="Strict")
 
@@ -18,6 +18,22 @@ class Strict(BaseModel):
     """A record in which a misspelt key is an error, never a silent default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Grown(Strict):
+    """A record that got keys after others had been made of it.
+
+    Where such a key says nothing, it is left out of what is dumped: digests of what was said before it came stay, and
+    nothing is trained or made anew.
+    """
+
+    LATER: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: Any) -> dict[str, Any]:
+        fields = type(self).model_fields
+        silent = {name for name in self.LATER if getattr(self, name) == fields[name].default}
+        return {name: value for name, value in dump(self).items() if name not in silent}
 
 
 def did_you_mean(name: str, known: Any) -> str:

@@ -1,26 +1,31 @@
 """What a recipe's `views:` may hold: how the videos of a release become arrays. One class a kind."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from retake.schema.strict import Strict, did_you_mean
+from retake.schema.strict import Grown, Strict, did_you_mean
 
 Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
-Signal = Literal["iframe", "motion", "residual", "motion_step", "residual_step"]
-SIGNALS: tuple[str, ...] = Signal.__args__  # type: ignore[attr-defined]
+Kept = Literal["iframe", "motion", "residual", "motion_step", "residual_step"]  # what a motion view may store
+Signal = Literal[Kept, "rgb"]  # rgb: every frame's picture, decoded
+SIGNALS: tuple[str, ...] = get_args(Signal)
 
 
 Side = Annotated[int, Field(ge=2, le=8190)]  # pixels; what MPEG-4 part 2 can say
+EvenSide = Annotated[int, Field(ge=2, le=8190, multiple_of=2)]
 
 
-class FramesView(Strict):
+class FramesView(Grown):
     """RGB frames of a video, or of clips inside it, resized and cropped, as uint8."""
 
+    LATER = ("every_s",)
+
     kind: Literal["frames"]
-    count: PositiveInt | None = None  # frames a video or clip; None keeps all
-    sampling: Literal["segment_starts", "segment_centres", "uniform", "all"] = "segment_starts"
+    count: PositiveInt | None = None  # frames a video or clip; None keeps all, or as many as the clock says
+    sampling: Literal["segment_starts", "segment_centres", "uniform", "all", "clock"] = "segment_starts"
+    every_s: PositiveFloat | None = None  # of clock: what is up at 0, every_s, 2 every_s, ... is kept
     resize: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None  # short side, or height and width
     crop: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None  # centre crop
     chunk_s: PositiveFloat | None = None  # each video is cut into whole chunks of so many seconds
@@ -28,8 +33,14 @@ class FramesView(Strict):
 
     @model_validator(mode="after")
     def countable(self) -> "FramesView":
-        if (self.count is None) != (self.sampling == "all"):
-            raise ValueError("count is left out exactly when sampling is 'all'")
+        if (self.count is None) != (self.sampling in ("all", "clock")):
+            raise ValueError("count is left out exactly when sampling is 'all' or 'clock'")
+        if (self.every_s is None) == (self.sampling == "clock"):
+            raise ValueError("every_s is given exactly when sampling is 'clock'")
+        if self.every_s is not None and self.cuts:
+            raise ValueError(
+                "sampling: a clock runs through a whole video, not through chunk_s or segments_of"
+            )
         if self.chunk_s is not None and self.segments_of is not None:
             raise ValueError("expected at most one of chunk_s and segments_of")
         return self
@@ -40,13 +51,22 @@ class FramesView(Strict):
         return self.chunk_s is not None or self.segments_of is not None
 
 
-class StreamView(Strict):
+class StreamView(Grown):
     """Videos encoded anew as MPEG-4 part 2, in groups of one length: an I-frame, then P-frames alone."""
 
+    LATER = ("size", "short_side")
+
     kind: Literal["stream"]
-    size: tuple[Side, Side]  # height and width; the aspect is not kept
+    size: tuple[Side, Side] | None = None  # height and width; the aspect is not kept
+    short_side: EvenSide | None = None  # in its place: the aspect is kept, both sides are even
     gop: Annotated[int, Field(ge=2, le=600)] = 12  # frames from one I-frame to the next
     quality: Annotated[int, Field(ge=1, le=31)] = 1  # FFmpeg's -q:v; 1 is the best
+
+    @model_validator(mode="after")
+    def one_size(self) -> "StreamView":
+        if (self.size is None) == (self.short_side is None):
+            raise ValueError("expected either size or short_side")
+        return self
 
 
 class MotionView(Strict):
@@ -54,7 +74,7 @@ class MotionView(Strict):
 
     kind: Literal["motion"]
     of: Name | None = None  # the stream view that is read; left out: the release's own files
-    signals: Annotated[list[Signal], Field(min_length=1)]  # what is stored of each frame that has it
+    signals: Annotated[list[Kept], Field(min_length=1)]  # what is stored of each frame that has it
 
     @model_validator(mode="after")
     def each_once(self) -> "MotionView":

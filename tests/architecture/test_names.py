@@ -6,11 +6,11 @@ from pathlib import Path
 from tests.architecture.tree import files, rules, text
 
 VERBS = set(
-    "build caption collect cut download draw extract fetch filter fuse index judge make measure merge predict "
-    "pretrain render score tabulate train transcode write".split()
+    "build caption collect cut detect download draw extract fetch filter fuse index judge make measure merge predict "
+    "pretrain read render score tabulate train transcode write".split()
 )
 STAGES = set(
-    "releases annotations media weights features pseudolabels training predictions metrics tables figures "
+    "releases annotations media weights detections features pseudolabels training predictions metrics tables figures "
     "claims report all headline captions".split()
 )
 SHARED = ("retake", "rules", "scripts", "tools")

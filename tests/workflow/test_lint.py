@@ -121,7 +121,13 @@ def test_networks_ask_for_gpus_at_paper_scale_and_nothing_else_does(at_paper_sca
     with_some = {rule for rule, counts in gpus.items() if counts != {"0"}}
     assert {"train_stage", "predict", "extract_bank"} <= with_some
     answering = {"predict", "caption_videos", "caption_stills", "write_pseudolabels"}
-    assert with_some <= answering | {"train_stage", "extract_bank", "measure_cost"}
+    assert with_some <= answering | {
+        "train_stage",
+        "extract_bank",
+        "extract_rows",
+        "detect_objects",
+        "measure_cost",
+    }
     assert all(gpus[rule] == {"2"} for rule in with_some)
     assert all("mem_mb" in job and "runtime" in job for jobs in asked.values() for job in jobs)
 

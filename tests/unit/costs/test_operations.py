@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from retake.costs.operations import gflops, multiply_adds
-from retake.schema.costs import System
+from retake.costs.measure import measure_cost
+from retake.costs.operations import gflops, multiply_adds, parameters, params_m, relative
+from retake.schema.costs import OperationsCost, System
 from retake.schema.strict import read_yaml
 
 
@@ -89,3 +90,34 @@ def test_counting_holds_no_numbers():
     torch.manual_seed(3)
     gflops([one("resnet152", [3, 224, 224])])
     assert torch.equal(torch.rand(1), expected)
+
+
+def test_parameters_are_counted_by_hand_frozen_norms_among_them():
+    from retake.layers.inflated import Affine
+
+    network = on_meta(nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), Affine(8), nn.Linear(8, 10))
+    assert parameters(network) == 8 * 27 + 16 + 16 + 90
+    assert params_m([one("i3d_nl_r50", [3, 32, 224, 224])] * 2) == pytest.approx(2 * 34.582336)
+
+
+def test_costs_are_told_over_those_of_one_system():
+    values = {"a": {"gflops": 4.0, "params_m": 10.0}, "b": {"gflops": 6.0, "params_m": 5.0}}
+    assert relative(values, "a")["b"] == {"gflops": 6.0, "params_m": 5.0, "gflops_x": 1.5, "params_m_x": 0.5}
+    assert relative(values, "b")["b"]["gflops_x"] == 1.0
+
+
+def test_a_cost_that_is_relative_has_more_to_tell(tmp_path):
+    spec = {"kind": "operations", "systems": ["a", "b"], "relative_to": "a"}
+    systems = {
+        "a": {"networks": [one("resnet18", [3, 32, 32])]},
+        "b": {"networks": [one("resnet18", [3, 64, 64])]},
+    }
+    found = measure_cost(method="m", cost="c", spec=spec, systems=systems, out=tmp_path / "c.json").values
+    assert set(found["b"]) == set(OperationsCost(**spec).metrics)
+    assert found["b"]["params_m_x"] == 1.0
+    assert found["b"]["gflops_x"] == pytest.approx(4, rel=0.01)
+    plain = {"kind": "operations", "systems": ["a"]}
+    found = measure_cost(method="m", cost="c", spec=plain, systems=systems, out=tmp_path / "c.json").values
+    assert set(found["a"]) == {"gflops"} == set(OperationsCost(**plain).metrics)
+    with pytest.raises(ValueError, match="relative_to: 'c' is not among the systems"):
+        OperationsCost(**spec | {"relative_to": "c"})

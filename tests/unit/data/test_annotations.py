@@ -86,7 +86,7 @@ def test_what_is_left_out_is_counted_and_shown(caplog):
     ]
 
 
-@pytest.mark.parametrize("dataset", ["msvd", "msrvtt", "own", "imagenet", "ucf101_1", "hmdb51_3", "charades"])
+@pytest.mark.parametrize("dataset", ["msvd", "msrvtt", "own", "imagenet", "ucf101_1", "hmdb51_3", "charades", "ava21"])
 def test_a_parser_that_finds_nothing_names_the_folder(dataset, tmp_path):
     (tmp_path / "videos").mkdir()
     with pytest.raises(ValueError, match=str(tmp_path)):

@@ -77,6 +77,17 @@ def test_stored_and_decoded_frames_are_the_same_and_are_what_the_stream_says(sig
             assert np.array_equal(got, expected), (kind, video_id)
 
 
+def test_every_frame_of_a_stream_has_its_picture(folder, readers):
+    streams, rng = Streams(folder / "encoded/index.parquet"), np.random.default_rng(0)
+    for video_id, length in LENGTHS.items():
+        frames = [one.rgb for one in read_coded(streams.stream(video_id).data, ["rgb"])]
+        numbers = rng.permutation(length)
+        assert readers["stream"].numbers(video_id, "rgb").tolist() == list(range(length))
+        assert np.array_equal(readers["stream"].frames(video_id, numbers, "rgb"), np.stack(frames)[numbers])
+        keys = readers["stream"].numbers(video_id, "iframe")
+        assert np.array_equal(readers["stream"].frames(video_id, keys, "iframe"), np.stack(frames)[keys])
+
+
 def test_what_each_frame_is_and_where_it_lies(reader):
     assert list(reader) == list(LENGTHS)
     assert (len(reader), "b" in reader, "z" in reader) == (4, True, False)

@@ -187,3 +187,19 @@ def test_ten_times_the_videos_take_the_same_memory_and_no_heavy_library(tmp_path
     assert many["peak_mb"] - few["peak_mb"] < 15
     assert many["heavy"] == []
     assert "40/40" in progress
+
+
+@pytest.mark.parametrize(
+    ("rate", "every", "numbers"), [(10, 1.0, [0, 10, 20]), (4, 0.6, [0, 2, 4, 7, 9, 12, 14, 16, 19, 21, 24])]
+)
+def test_a_clocks_frames_are_those_that_are_up_and_the_index_has_its_times(
+    rate, every, numbers, tmp_path, release
+):
+    made = clips.pictures(26 if rate == 4 else 30)
+    job = shard(tmp_path, {"a": clips.write_lossless(release / "a.mkv", made, rate=rate)})
+    view = VIEW | {"count": None, "sampling": "clock", "every_s": every, "chunk_s": None}
+    extract_frames(view=view, **job)
+    (row,) = pq.read_table(job["index_out"]).to_pylist()
+    assert row["times_s"] == pytest.approx([every * n for n in range(len(numbers))])
+    assert row["num_rows"] == len(numbers)
+    assert np.array_equal(np.load(job["array_out"]), made[numbers])

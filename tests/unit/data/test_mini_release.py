@@ -14,6 +14,7 @@ import pytest
 
 from retake.data.mini_release import make_release, render_videos
 from retake.miniworld import World
+from retake.miniworld.ensemble import STORIES
 from retake.miniworld.lexicon import KINDS
 from retake.schema.card import read_card
 from retake.schema.manifest import Manifest
@@ -22,28 +23,42 @@ SPLITS = {
     "msvd": {"train": 5, "val": 2, "test": 3},
     "msrvtt": {"train": 5, "val": 2, "test": 3},
     "imagenet": {"train": 54, "val": 10},
+    "kinetics400": {"train": 26, "val": 4},
     "ucf101": {"train": 8, "test": 4},
     "hmdb51": {"train": 8, "test": 4},
     "charades": {"train": 4, "test": 2},
+    "epic55": {"train": 12, "val": 5},
     "howto100m": {"train": 4},
     "coco_captions": {"train": 6, "val": 3},
     "laion": {"train": 30},
     "pile": {"train": 9, "val": 3},
+    "ava": {"train": 5, "val": 2},
 }
 RELEASES = list(SPLITS)
 READINGS = {
     "ucf101": ["ucf101_1", "ucf101_2", "ucf101_3"],
     "hmdb51": ["hmdb51_1", "hmdb51_2", "hmdb51_3"],
     "howto100m": ["howto100m", "howto100m_tasks"],
+    "epic55": ["epic_verb", "epic_noun", "epic_action"],
+    "ava": ["ava21"],
 }
 SPARE = {
     "hmdb51": 8,
     "laion": 1,
 }  # videos that no fold uses, pictures of which no text is read; beside the splits
-SECONDS = {"ucf101": (1.55, 2.05), "hmdb51": (1.55, 2.05), "charades": (3.5, 4.9), "howto100m": (25.7, 30.3)}
+VIDEOS = {"epic55": 3}  # where a video has several items
+SECONDS = {
+    "ucf101": (1.55, 2.05),
+    "hmdb51": (1.55, 2.05),
+    "charades": (3.5, 4.9),
+    "howto100m": (25.7, 30.3),
+    "epic55": (4 * 5.5 - 0.4, 8 * 6.5 + 0.7),
+    "kinetics400": (1.75, 2.25),
+    "ava": (59.9, 60.1),
+}
 STILLS = ("imagenet", "coco_captions", "laion")
-ENDINGS = (".avi", ".mp4", ".JPEG", ".jpg")
-PART = ["howto100m"]  # an item is a part of a video
+ENDINGS = (".avi", ".mp4", ".MP4", ".JPEG", ".jpg")
+PART = ["howto100m", "ava"]  # an item is a part of a video
 
 
 def made(
@@ -85,7 +100,7 @@ def test_the_parser_reads_back_what_was_made(release: tuple[str, Path]) -> None:
         card = read_card(Path(f"retake/data/datasets/{reading}/card.yaml"))
         own = reading if Path(f"retake/data/datasets/{reading}/parse.py").is_file() else name
         table = importlib.import_module(f"retake.data.datasets.{own}.parse").parse(root, card)
-        counted = "video_id" if reading in PART else "item_id"
+        counted = "video_id" if name in PART else "item_id"
         assert table.groupby("split")[counted].nunique().to_dict() == SPLITS[name]
         if name == "pile":  # nothing is true of texts
             assert not known
@@ -133,11 +148,11 @@ def test_truth_says_for_every_video_what_is_so_and_how_it_is_told(release: tuple
     rows = pq.read_table(root.parent / "truth.parquet").to_pylist()
     columns = ("video_id", "fact", "kind", "value", "words", "start_s", "end_s")
     assert tuple(pq.read_schema(root.parent / "truth.parquet").names) == columns
-    assert {row["kind"] for row in rows} <= set(KINDS)
+    assert {row["kind"] for row in rows} <= {*KINDS, *(story.kind for story in STORIES.values())}
     assert all(row["words"] and row["words"] == [word.lower() for word in row["words"]] for row in rows)
     assert max(Counter((r["video_id"], r["fact"], r["start_s"]) for r in rows).values(), default=1) == 1
     timed = {row["start_s"] is not None and row["end_s"] > row["start_s"] for row in rows}
-    assert timed == ({True} if name == "howto100m" else {False} if rows else set())
+    assert timed == ({True} if name in (*PART, "epic55") else {False} if rows else set())
 
 
 def test_one_shard_alone_gives_the_same_bytes(release: tuple[str, Path], tmp_path: Path) -> None:
@@ -164,7 +179,7 @@ def test_another_seed_makes_another_release(release: tuple[str, Path], tmp_path:
         assert not other & set(files_of(root).values())
         return
     videos = [data for path, data in files_of(root).items() if path.endswith(ENDINGS)]
-    assert len(videos) == sum(SPLITS[name].values()) + SPARE.get(name, 0)
+    assert len(videos) == VIDEOS.get(name, sum(SPLITS[name].values())) + SPARE.get(name, 0)
     assert not other & set(videos)
 
 
@@ -277,3 +292,60 @@ def test_no_picture_shows_a_colour_that_is_held_out() -> None:
     assert len(shown) == 40
     assert all(world.seen(subject["actor"], subject["colour"]) for subject in shown)
     assert max(Counter(subject["colour"] for subject in shown).values()) <= 8
+
+
+def test_the_ava_files_look_like_the_official_ones(tmp_path: Path) -> None:
+    root = made("ava", tmp_path / "root", shards=())
+    evaluated = (root / "ava_action_list_v2.1_for_activitynet_2018.pbtxt").read_text()
+    every = (root / "ava_action_list_v2.1.pbtxt").read_text()
+    assert (evaluated.count("item {"), every.count("label {")) == (12, 16)
+    rows = [line.split(",") for line in (root / "ava_train_v2.1.csv").read_text().splitlines()]
+    found = [line.split(",") for line in (root / "ava_train_predicted_boxes.csv").read_text().splitlines()]
+    for row in rows + found:
+        assert len(row) == 8
+        assert len(row[0]) == 11
+        assert len(row[1]) == 4
+        left, top, right, bottom = map(float, row[2:6])
+        assert 0 <= left < right <= 1
+        assert 0 <= top < bottom <= 1
+    assert {int(row[1]) for row in rows} == set(range(1, 60))
+    assert not any(row[6] for row in found)
+    assert len((root / "ava_train_excluded_timestamps_v2.1.csv").read_text().splitlines()) == 5
+    seconds = (root / "ava_included_timestamps_v2.1.txt").read_text().split()
+    assert (seconds[0], seconds[-1], len(seconds)) == ("0001", "0059", 59)
+    actors = {(*row[:2], row[7]) for row in rows}
+    assert 0.9 * len(actors) < len(found) < 1.1 * len(actors)
+    assert {row["fact"].split(" ")[0] for row in pq.read_table(tmp_path / "truth.parquet").to_pylist()} == {
+        "class"
+    }
+
+
+def test_the_ava_truth_says_of_each_class_when_somebody_does_it(tmp_path: Path) -> None:
+    root = made("ava", tmp_path / "root", shards=())
+    truth = pq.read_table(tmp_path / "truth.parquet").to_pylist()
+    assert Counter(row["kind"] for row in {row["fact"]: row for row in truth}.values()) == {
+        "one_frame": 5,
+        "motion": 3,
+        "far5": 2,
+        "far15": 1,
+        "far30": 1,
+    }
+    said = {
+        (row["video_id"], int(row["value"]), second)
+        for row in truth
+        for second in range(int(row["start_s"]), int(row["end_s"]))
+    }
+    for split in ("train", "val"):
+        (root / f"ava_{split}_excluded_timestamps_v2.1.csv").write_text("")
+    card = read_card(Path("retake/data/datasets/ava21/card.yaml"))
+    for row in truth:  # the parser looks for the videos
+        (root / "trainval").mkdir(exist_ok=True)
+        (root / f"trainval/{row['video_id']}.mp4").touch()
+    table = importlib.import_module("retake.data.datasets.ava21.parse").parse(root, card)
+    read = {
+        (row.video_id, label, int(row.start_s))
+        for row in table.itertuples()
+        if row.box_xyxy
+        for label in row.labels
+    }
+    assert read == {one for one in said if one[2] > 0}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from retake.data.readers import fields, first_of, one_of, read_csv, read_json, read_lines
+from retake.data.readers import fields, first_of, one_of, read_csv, read_json, read_lines, read_rows
 
 COLUMNS = ("a", "b")
 
@@ -91,3 +91,24 @@ def test_files_are_looked_for_by_name_first_and_folder_second(tmp_path):
     assert first_of(tmp_path, ["best.json", "good.json"]) == tmp_path / "annotation" / "best.json"
     with pytest.raises(ValueError, match=r"no list; expected one of x\.json, y\.json"):
         one_of(tmp_path, ["x.json", "y.json"], "list")
+
+
+def test_a_table_without_a_header_is_read_by_the_names_given(path):
+    path.write_bytes(b'\xef\xbb\xbf1,"2,5"\r\n\r\n"a\nb",\n5,6')
+    found = [(1, {"a": "1", "b": "2,5"}), (3, {"a": "a\nb", "b": ""}), (5, {"a": "5", "b": "6"})]
+    assert list(read_rows(path, COLUMNS)) == found
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"1,2\n1,2,3\n", "line 2: 3 fields; expected 2: a,b"),
+        (b"1,2\n\n1\n", "line 3: 1 fields; expected 2: a,b"),
+        (b'1,"2\n', "line 1: unexpected end of data"),
+        (b"1,\xff\n", "not UTF-8"),
+    ],
+)
+def test_a_broken_table_without_a_header_is_named_by_its_line(path, content, said):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=said):
+        list(read_rows(path, COLUMNS))

@@ -114,6 +114,36 @@ def test_frames_have_the_views_size_and_stand_upright(size, tmp_path):
         assert first[y, x].astype(int) == pytest.approx(upright[y, x].astype(int), abs=30)
 
 
+@pytest.mark.parametrize(("frame", "short", "size"), [
+    ((48, 64), 32, (32, 42)),  # 42.7 px: to the nearest even number
+    ((48, 64), 36, (36, 48)),
+    ((64, 48), 32, (42, 32)),
+    ((48, 66), 32, (32, 44)),
+    ((45, 64), 90, (90, 128)),  # to larger, too
+    ((40, 40), 32, (32, 32)),
+])  # fmt: skip
+def test_frames_have_the_views_short_side_and_keep_their_aspect(frame, short, size, tmp_path):
+    (tmp_path / "release").mkdir()
+    path = clips.write_lossless(tmp_path / "release/a.mkv", clips.pictures(3, *frame))
+    shard = transcode(release(tmp_path, {"a": path}), tmp_path, size=None, short_side=short)
+    shown = list(pictures(stream_of(shard)))
+    assert [one.shape for one in shown] == [(*size, 3)] * 3
+    row = pq.read_table(shard / "index.parquet").to_pylist()[0]
+    assert (row["height"], row["width"]) == frame, "the original's"
+
+
+def test_videos_of_a_short_side_differ_in_size(tmp_path):
+    (tmp_path / "release").mkdir()
+    sizes = {"a": (48, 64), "b": (64, 48), "c": (48, 96)}
+    videos = {
+        name: clips.write_lossless(tmp_path / f"release/{name}.mkv", clips.pictures(3, *size))
+        for name, size in sizes.items()
+    }
+    shard = transcode(release(tmp_path, videos), tmp_path, size=None, short_side=24)
+    shown = {name: next(iter(pictures(stream_of(shard, name)))).shape[:2] for name in sizes}
+    assert shown == {"a": (24, 32), "b": (32, 24), "c": (24, 48)}
+
+
 def digests(shard):
     return {path.name: sha256(path.read_bytes()).hexdigest() for path in sorted(shard.iterdir())}
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retake.data.video import Placement
-from retake.data.views import frame_size, indices, placement
+from retake.data.views import by_clock, frame_size, indices, placement, stream_placement
 
 SAMPLED = ["segment_starts", "segment_centres", "uniform"]
 counts = st.integers(1, 64)
@@ -67,6 +67,53 @@ def test_a_sampling_nobody_knows_and_a_count_of_none_are_errors():
         indices(4, 10, "middle")
     with pytest.raises(ValueError, match="count: expected a number of at least 1"):
         indices(None, 10, "uniform")
+
+
+@given(st.lists(st.integers(1, 3000), max_size=60), st.integers(100, 5000))
+def test_a_clock_picks_what_is_up_at_each_of_its_times(gaps, every):
+    """Frame by frame, in milliseconds: the last one whose stamp has come."""
+    stamps = np.cumsum([0, *gaps])
+    numbers, ticks = by_clock(stamps / 1000, every / 1000)
+    end = len(stamps) * stamps[-1] / (len(stamps) - 1) if len(stamps) > 1 else 0
+    times = [n * every for n in range(len(numbers))]
+    assert ticks * 1000 == pytest.approx(times)
+    assert times[-1] < end or times == [0]
+    assert times[-1] + every > end - 1.5
+    assert numbers.tolist() == [
+        max(n for n, stamp in enumerate(stamps) if stamp <= time + 1) for time in times
+    ]
+
+
+def test_a_clock_by_hand():
+    """Thirty frames of ten a second, of a rate that is not whole, of pictures two seconds apart."""
+    numbers, ticks = by_clock(np.arange(30) / 10, 1.0)
+    assert (numbers.tolist(), ticks.tolist()) == ([0, 10, 20], [0.0, 1.0, 2.0])
+    numbers, _ = by_clock(np.arange(100) / 29.97, 1.0)
+    assert numbers.tolist() == [
+        0,
+        29,
+        59,
+        89,
+    ]  # frame 30 comes 1.001 s after the first
+    numbers, ticks = by_clock(np.array([0.0, 2.0, 4.0]), 1.0)
+    assert numbers.tolist() == [0, 0, 1, 1, 2, 2]
+    assert ticks.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    numbers, ticks = by_clock(np.zeros(1), 1.0)
+    assert (numbers.tolist(), ticks.tolist()) == ([0], [0.0])
+    with pytest.raises(ValueError, match="which frames a clock picks depends on their times"):
+        indices(None, 30, "clock")
+
+
+@given(st.integers(1, 2000), st.integers(1, 2000), st.integers(1, 200))
+def test_a_streams_short_side_is_the_views_and_the_other_keeps_the_aspect(height, width, half):
+    to = stream_placement({"short_side": 2 * half}, height, width)
+    sides, frame = sorted((to.height, to.width)), sorted((height, width))
+    assert sides[0] == 2 * half
+    assert sides[1] % 2 == 0
+    wanted = frame[1] * 2 * half / frame[0]
+    assert abs(sides[1] - wanted) <= 1 + 1e-9 or sides[1] == 8190 < wanted
+    assert (to.height <= to.width) == (height <= width) or to.height == to.width
+    assert to == Placement(to.height, to.width, 0, 0, to.height, to.width)
 
 
 PAPER = {"kind": "frames", "count": 16, "sampling": "segment_starts", "resize": [314, 314], "crop": 299}

@@ -4,9 +4,12 @@ import hashlib
 import io
 import json
 import os
+import pickle
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -272,3 +275,47 @@ def test_the_card_of_the_published_network_pins_one_revision():
     source = read_weights_card(REAL).source
     assert source.repo == "timm/inception_resnet_v2.tf_in1k"
     assert len(source.revision) == 40
+
+
+def test_a_file_may_have_an_address_of_its_own(card, hub):
+    hub.add("/elsewhere/config.json", CONFIG)
+    card({"name": "config.json", "url": f"{hub.url}/elsewhere/config.json"}, {"name": "model.safetensors"})
+    assert bring() == [".part-config.json", ".part-model.safetensors"]
+    assert hub.paths() == ["/elsewhere/config.json", "/maker/toy/resolve/abc/model.safetensors"]
+
+
+def test_addresses_alone_are_enough_and_what_is_not_there_is_told(card, hub, tmp_path):
+    path = tmp_path / "cards/toy/card.yaml"
+    files = [{"name": name, "url": f"{hub.url}/x/{name}"} for name in ("config.json", "model.safetensors")]
+    path.write_text(yaml.safe_dump(yaml.safe_load(REAL.read_text()) | {"source": {"files": files}}))
+    hub.add("/x/config.json", CONFIG)
+    with pytest.raises(
+        WeightsError, match=r"at their addresses cannot be used(.|\n)*/x/model\.safetensors: 404"
+    ):
+        bring()
+    hub.add("/x/model.safetensors", tensors())
+    assert bring() == [".part-config.json", ".part-model.safetensors"]
+    files[0].pop("url")
+    path.write_text(yaml.safe_dump(yaml.safe_load(REAL.read_text()) | {"source": {"files": files}}))
+    with pytest.raises(SettingError, match=r"source\.repo: missing; access is open"):
+        bring()
+
+
+def test_arrays_of_another_pickle_are_written_anew(card, hub):
+    card({"name": "config.json"}, {"name": "held.pkl", "becomes": "model.safetensors"})
+    held = {"blobs": {"a": np.arange(4, dtype=np.float32).reshape(2, 2), "lr": 0.1}}
+    hub.add("/maker/toy/resolve/abc/held.pkl", pickle.dumps(held, protocol=2))
+    assert bring() == [".part-config.json", ".part-model.safetensors"]
+    assert load_file("out/.part-model.safetensors")["a"].tolist() == [[0, 1], [2, 3]]
+    hub.add("/maker/toy/resolve/abc/held.pkl", pickle.dumps({"blobs": RunsCode()}, protocol=2))
+    with pytest.raises(WeightsError, match=r"held\.pkl: asks for posix\.system: it would run code"):
+        bring()
+    assert not Path("ran").exists()
+
+
+def test_tensors_that_a_converter_puts_right_may_have_the_final_name(card, hub, monkeypatch):
+    card({"name": "config.json"}, {"name": "model.safetensors", "becomes": "model.safetensors"})
+    turned = SimpleNamespace(rename=lambda tensors: {"v": tensors["w"] * 2})
+    monkeypatch.setattr(weights, "_converter", lambda name: turned)
+    assert bring() == [".part-config.json", ".part-model.safetensors"]
+    assert load_file("out/.part-model.safetensors")["v"].tolist() == [0.0, 2.0, 4.0]

@@ -205,3 +205,42 @@ def test_pickles_ask_for_memory_where_they_are_rewritten(talking):
     ]
     put(talking, "talker", weights_card(source={"repo": "a/talker", "files": files}))
     assert talking.plan().fetching_mb > 2 * 2600 * 1.5
+
+
+KEYFRAMES = {
+    "task": "caption", "dataset": "clips", "view": "keyframes",
+    "views": {"keyframes": {"kind": "frames", "sampling": "clock", "every_s": 1.0, "resize": [48, 64]}},
+}  # fmt: skip
+WHOLE = {"clip": {"frames": 1, "step_s": 0}, "crop": None, "boxes": {"one_class": True}}
+
+
+def test_a_pretraining_may_say_which_frames_and_boxes_it_sees(talking):
+    spent = FIRST_OF | KEYFRAMES | {"sample": WHOLE}
+    put(talking, "detector", weights_card(tokenizer=[], mini={"model": {"width": 4}, "pretrain": spent}))
+    talking.recipe["stages"]["second"]["start"] = [{"weights": "detector"}]
+    job = talking.plan().trainings.pretrain_job("detector")
+    for data in (job["recipe"]["data"][0], job["recipe"]["validation"]["data"]):
+        assert data["sample"] == {
+            "clip": {"frames": 1, "step_s": 0.0}, "at": "start", "short_side": None, "crop": None, "flip": False,
+            "labels": "item",
+            "boxes": {"truth": True, "detector": None, "min_score": 0.9, "match_iou": 0.9, "one_class": True},
+        }  # fmt: skip
+    assert "sample" not in job["recipe"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"sample": WHOLE | {"boxes": {"detector": "persons"}}},
+            "sample.boxes.detector: a card has none, not 'persons'",
+        ),
+        ({"sample": WHOLE, "view": None, "text": True}, "sample: frames are cut from a view"),
+    ],
+)
+def test_a_pretrainings_sample_that_cannot_be_is_named(changes, words, talking):
+    spent = FIRST_OF | KEYFRAMES | changes
+    put(talking, "detector", weights_card(tokenizer=[], mini={"model": {"width": 4}, "pretrain": spent}))
+    talking.recipe["stages"]["second"]["start"] = [{"weights": "detector"}]
+    with pytest.raises(SettingError, match=words):
+        talking.plan()

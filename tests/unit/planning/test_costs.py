@@ -83,6 +83,18 @@ def test_a_costs_job_has_the_systems_that_it_measures(costly):
         costly.plan().cost_job("pulse", "tims")
 
 
+def test_a_table_of_layers_is_told_of_parts_of_a_network(costly):
+    costly.recipe["systems"]["stem"] = SYSTEM | {"label": "conv1", "parts": ["conv1"]}
+    costly.recipe["costs"]["layers"] = {"kind": "parts", "systems": ["stem"]}
+    costly.recipe["tables"]["table_5"] = {
+        "title": "Layers", "costs": [{"cost": "layers", "metrics": ["out_channels", "out_height"]}],
+    }  # fmt: skip
+    plan = costly.plan()
+    assert plan.cost_job("pulse", "layers")["systems"]["stem"]["parts"] == ["conv1"]
+    assert plan.table_job("pulse", "table_5")["systems"] == {"stem": {"label": "conv1", "kind": "B"}}
+    assert f"{COSTS}/layers.json" not in plan.timed_files()
+
+
 def test_mini_changes_how_often_and_not_what(costly):
     costly.recipe["mini"]["costs"] = {"times": {"repeats": 7}}
     assert costly.plan().cost_job("pulse", "times")["spec"]["repeats"] == 7
@@ -260,6 +272,10 @@ def put(place, value):
         (put(["figures", "figure_1", "at"], []), "figures.figure_1"),
         (put(["figures", "figure_1", "kind"], "pie"), "figures.figure_1"),
         (put(["systems", "short", "networks", 0, "frames"], [3, 2]), "frames: 3 of 2 cannot be seen"),
+        (
+            put(["costs", "layers"], {"kind": "parts", "systems": ["short"]}),
+            "kind parts is told of a system's parts; 'short' has none",
+        ),
         (put(["systems", "short", "prepare"], {}), "expected either signals or flow"),
         (
             put(["systems", "short", "prepare"], {"signals": ["rgb"], "flow": "tvl1"}),

@@ -141,3 +141,43 @@ def test_a_view_that_a_variant_adds_is_made(coded):
     plan = coded.plan()
     assert plan.views_of("stream") == ["encoded", "coarse"]
     assert f"{MEDIA}/coarse/clips/index.parquet" in plan.every_media_index()
+
+
+CLIP = {"clip": {"frames": 4, "step_s": 0.2}, "crop": 32}
+
+
+def test_a_source_whose_boxes_a_detector_found_reads_its_table(coded):
+    sample = CLIP | {"boxes": {"detector": "persons"}}
+    coded.recipe["detectors"] = {"persons": {"dataset": "clips"}}
+    coded.recipe["stages"]["on_the_fly"]["data"] = [{"view": "encoded", "signal": "rgb", "sample": sample}]
+    plan, run = coded.plan(), RUN | {"variant": "on_the_fly"}
+    table = "results/mini/detections/persons/clips/detections.parquet"
+    trained, asked = plan.trainings.job(run, "on_the_fly"), plan.predict_job(run, "beam5", "test")
+    for data in (
+        trained["recipe"]["data"][0],
+        trained["recipe"]["validation"]["data"],
+        asked["recipe"]["data"],
+    ):
+        assert data["detections"] == table
+        assert data["sample"]["boxes"]["min_score"] == 0.9
+    for job in (trained, asked):
+        assert job["inputs"]["index"] == [f"{MEDIA}/encoded/clips/index.parquet", table]
+
+
+def test_a_source_of_labelled_boxes_reads_no_table(coded):
+    data = [{"view": "encoded", "signal": "rgb", "sample": CLIP | {"boxes": {}}}]
+    coded.recipe["stages"]["on_the_fly"]["data"] = data
+    job = coded.plan().trainings.job(RUN | {"variant": "on_the_fly"}, "on_the_fly")
+    assert "detections" not in job["recipe"]["data"][0]
+    assert job["inputs"]["index"] == [f"{MEDIA}/encoded/clips/index.parquet"]
+
+
+def test_stages_that_differ_in_their_clips_alone_have_checkpoints_of_their_own(coded):
+    before = {}
+    for side in ([32, 40], [32, 48]):
+        sample = CLIP | {"short_side": side}
+        coded.recipe["stages"]["on_the_fly"]["data"] = [
+            {"view": "encoded", "signal": "rgb", "sample": sample}
+        ]
+        before[str(side)] = coded.plan().trainings._key("pulse", "on_the_fly", "on_the_fly")
+    assert len(set(before.values())) == 2

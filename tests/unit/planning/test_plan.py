@@ -230,6 +230,24 @@ def test_a_run_is_scored_once_with_the_metrics_of_all_tables(project):
     assert project.plan().score_job(RUN, "beam5", "test")["recipe"]["metrics"] == ["bleu4", "cider"]
 
 
+@pytest.mark.parametrize(
+    ("task", "metric", "needs"),
+    [
+        ("caption", "cider", False),
+        ("caption", "facts_motion", True),
+        ("detect", "map", False),
+        ("detect", "ap_far5", True),
+    ],
+)
+def test_what_a_kind_of_evidence_tells_is_scored_with_the_release_s_truth(project, task, metric, needs):
+    project.recipe["task"], project.card["tasks"] = task, [task]
+    for table in project.recipe["tables"].values():
+        for row in table["rows"]:
+            row["metrics"] = [metric]
+    inputs = project.plan().score_job(RUN, "beam5", "test")["inputs"]
+    assert inputs.get("truth") == ("results/mini/releases/clips/truth.parquet" if needs else None)
+
+
 def test_a_table_of_its_own_seeds_asks_for_no_others(project):
     paths = project.plan().metrics_of_table("pulse", "table_2")
     assert paths == ["results/mini/metrics/pulse/wide/clips/seed7/beam5/test.json"]

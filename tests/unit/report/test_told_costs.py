@@ -216,3 +216,33 @@ def test_a_claim_of_a_counted_cost_is_judged_by_the_file(direction, size, verdic
 def test_claims_of_costs_have_no_data_set_and_those_of_times_are_refused(line, message, judged):
     with pytest.raises(ValueError, match=message):
         judged(line, [])
+
+
+LAYERS = (
+    HEAD
+    + """"Table 3, row 1",conv1,C,first,,,out_channels,64,,paper,0,counted
+"Table 3, row 1",conv1,C,first,,,out_frames,32,frames,paper,0,counted
+"Table 3, row 2",res2,C,second,,,out_channels,256,,paper,0,counted
+"Table 3, row 2",res2,C,second,,,out_frames,16,frames,paper,0,counted
+"""
+)
+PARTS = {"first": {"out_channels": 64.0, "out_frames": 32.0}, "second": {"out_channels": 250.0}}
+THIRD = {
+    "title": "Layers",
+    "seeds": [1],
+    "costs": [{"cost": "layers", "metrics": ["out_channels", "out_frames"]}],
+}
+
+
+def test_layers_stand_beside_those_that_the_paper_prints(table, tmp_path):
+    """Whole numbers, a verdict at any scale, and what a part does not have is none."""
+    file = cost_file(tmp_path, "parts", PARTS, cost="layers")
+    cells, text = table("table_3", THIRD, [file], reported=LAYERS)
+    assert [(c["ours"], c["paper"], c["verdict"], c["scale"]) for c in cells.values()] == [
+        ("64.0", "64.0", "reproduced", "paper"),
+        ("32.0", "32.0", "reproduced", "paper"),
+        ("250.0", "256.0", "lower", "paper"),
+        ("", "16.0", "none", "paper"),
+    ]
+    assert "| conv1 | C |  | 64 | 64 (reproduced) | 32 | 32 (reproduced) |" in text
+    assert "| res2 | C |  | 256 | 250 (lower) | 16 | none |" in text

@@ -65,6 +65,17 @@ def test_each_kind_is_read_with_its_defaults():
         ({"flows": {"bound_px": 0}}, "views.flows.bound_px: Input should be greater than 0"),
         ({"encoded": {"quality": 32}}, "views.encoded.quality: Input should be less than or equal to 31"),
         ({"encoded": {"gop": 1}}, "views.encoded.gop: Input should be greater than or equal to 2"),
+        ({"encoded": {"short_side": 64}}, "views.encoded: expected either size or short_side"),
+        ({"encoded": {"size": None}}, "views.encoded: expected either size or short_side"),
+        ({"encoded": {"size": None, "short_side": 63}}, "views.encoded.short_side: Input should be a multiple of 2"),
+        ({"moves": {"signals": ["rgb"]}}, "views.moves.signals.0: Input should be 'iframe'"),
+        ({"pictures": {"sampling": "clock"}}, "count is left out exactly when sampling is 'all' or 'clock'"),
+        ({"pictures": {"sampling": "clock", "count": None}}, "every_s is given exactly when sampling is 'clock'"),
+        ({"pictures": {"every_s": 1.0}}, "every_s is given exactly when sampling is 'clock'"),
+        (
+            {"pictures": {"sampling": "clock", "count": None, "every_s": 1, "chunk_s": 9}},
+            "a clock runs through a whole video",
+        ),
         ({"encoded": {"size": [0, 64]}}, "views.encoded.size.0: Input should be greater than or equal to 2"),
     ],
 )  # fmt: skip
@@ -108,6 +119,40 @@ def test_a_signal_is_named_exactly_where_there_are_several_to_choose_from(source
 )  # fmt: skip
 def test_a_signal_that_the_view_has_is_read(source):
     assert read(source=source).stages["first"].data[0].signal == source.get("signal")
+
+
+CLIP = {"clip": {"frames": 1, "step_s": 0}, "crop": 64}
+
+
+@pytest.mark.parametrize("source", [{"view": "encoded", "signal": "rgb"}, {"view": "pictures"}])
+def test_clips_are_cut_from_pictures(source):
+    read(source=source | {"sample": CLIP})
+
+
+@pytest.mark.parametrize("source", [{"view": "encoded", "signal": "iframe"}, {"view": "moves", "signal": "motion"},
+                                    {"view": "flows"}])  # fmt: skip
+def test_clips_are_cut_from_nothing_else(source):
+    with pytest.raises(SettingError, match=r"sample\.clip: expected a view of kind frames, or signal rgb"):
+        read(source=source | {"sample": CLIP})
+
+
+def test_keys_that_came_later_are_dumped_where_they_say_something():
+    """Digests of views from before stay."""
+    views = {name: view.model_dump(mode="json") for name, view in read().views.items()}
+    assert views["encoded"] == {"kind": "stream", "size": [48, 64], "gop": 12, "quality": 1}
+    assert views["pictures"] == {
+        "kind": "frames", "count": 4, "sampling": "segment_starts", "resize": None, "crop": 64, "chunk_s": None,
+        "segments_of": None,
+    }  # fmt: skip
+    views = read(views={"encoded": {"size": None, "short_side": 64}}).views
+    assert views["encoded"].model_dump(mode="json") == {
+        "kind": "stream",
+        "short_side": 64,
+        "gop": 12,
+        "quality": 1,
+    }
+    clock = {"kind": "frames", "sampling": "clock", "every_s": 0.5, "crop": 64}
+    assert read(views={"clock": clock}).views["clock"].model_dump(mode="json")["every_s"] == 0.5
 
 
 def test_a_bank_is_of_frames():

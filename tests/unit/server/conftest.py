@@ -14,7 +14,7 @@ import pytest
 from retake import guard
 
 ROOT = Path(__file__).resolve().parents[3]
-OWN = ("__init__", "launch", "guard", "settle", "compiler", "fixed")
+OWN = ("__init__", "launch", "guard", "settle", "unmoved", "compiler", "fixed")
 MAIN = (
     "import os, sys; from retake import server; from retake.guard import SERVER\n"
     "pid = server.launch().pid; print(os.environ[SERVER], pid, flush=True); sys.stdin.read()"
