@@ -46,8 +46,9 @@ class Case:
         torch.manual_seed(0)
         return self.module.build(**self.sizes, **self.prepared)
 
-    def batch(self):
-        return to_device(self.source.batch([0, 1]), CPU)
+    def batch(self, numbers=(0, 1)):
+        batch = self.source.batch(list(numbers))
+        return to_device(batch | beside(self.stage.data[0], self.sizes, numbers), CPU)
 
 
 def counted(recipe):
@@ -74,6 +75,31 @@ def tokens_of(weights):
     return (6,) if 'OVER = "clip"' in source else ()
 
 
+def beside(first, sizes, numbers):
+    """What a clip has beside its frames where the stage's data says so: two boxes and one, and a window of a bank.
+
+    Each video's numbers are its own, whatever else is in the batch.
+    """
+    found = {}
+    sample = first.sample
+    if sample is not None and sample.boxes is not None and sizes.get("head") == "boxes":
+        of = [(place, n, box) for place, n in enumerate(numbers) for box in range(2 - n)]
+        corner = torch.tensor([[0.1 + 0.2 * n, 0.2 + 0.3 * box] for _, n, box in of])
+        boxes = torch.cat([corner, corner + 0.4], dim=1)
+        labels = torch.zeros(len(of), sizes["num_classes"])
+        labels[range(len(of)), [n + box for _, n, box in of]] = 1.0
+        found |= {"boxes": boxes, "boxes_whole": boxes, "labels": labels}
+        found["box_item"] = torch.tensor([place for place, _, _ in of])
+        found["box_number"] = torch.tensor([box for _, _, box in of])
+    if first.memory is not None:
+        rows = int(first.memory.window_s) * first.memory.per_step
+        windows = [np.random.default_rng(n).standard_normal((rows, sizes["memory_width"])) for n in numbers]
+        found["memory"] = torch.from_numpy(np.stack(windows).astype(np.float32))
+        found["memory_keep"] = torch.arange(rows).expand(len(windows), rows) < rows // 2
+        found["memory"] *= found["memory_keep"][..., None]
+    return found
+
+
 def small_source(recipe, stage, sizes, folder):
     """Two videos with whatever a task may ask for; the second is shorter, where videos are seen whole.
 
@@ -84,7 +110,8 @@ def small_source(recipe, stage, sizes, folder):
     view = recipe.views[first.view or recipe.banks[first.bank].view]
     kind = "frames" if first.view else "features"
     if first.sample is not None:
-        shape = (first.sample.segments, first.sample.crop, first.sample.crop, len(sizes["mean"]))
+        count = first.sample.segments or first.sample.clip.frames
+        shape = (count, first.sample.crop, first.sample.crop, len(sizes["mean"]))
         arrays = {f"v{n}": rng.integers(0, 256, shape, dtype=np.uint8) for n in range(2)}
     elif kind == "frames":
         side, count = view.crop or view.resize or 32, view.count or 8
@@ -137,11 +164,13 @@ def test_asked_twice_it_answers_the_same(case):
 def test_its_answers_fit_the_tasks_table_one_for_each_item(case):
     rows = case.model().eval().predict(case.batch(), case.protocol)
     items = case.batch()["item_id"]
+    several = [row if isinstance(row, list) else [row] for row in rows]  # of boxes an item has a row each
     table = checked(
-        pd.DataFrame([{"item_id": i, **row} for i, row in zip(items, rows, strict=True)]),
+        pd.DataFrame([{"item_id": i, **row} for i, of in zip(items, several, strict=True) for row in of]),
         case.recipe.tasks[0],
     )
-    assert table["item_id"].to_list() == sorted(items)
+    assert sorted(set(table["item_id"])) == sorted(items)
+    assert len(table) == sum(map(len, several))
 
 
 def test_padding_changes_nothing(case):
@@ -165,7 +194,7 @@ def test_padding_changes_nothing(case):
 def test_losses_are_sums_that_add_up_over_the_batch(case):
     model = case.model().eval()
     whole = model.losses(case.batch())
-    parts = [model.losses(to_device(case.source.batch([n]), CPU)) for n in range(2)]
+    parts = [model.losses(case.batch([n])) for n in range(2)]
     assert {"total", "count"} <= whole.keys()
     for name, value in whole.items():
         assert value.ndim == 0
@@ -210,7 +239,7 @@ def test_at_paper_scale_every_stage_builds(method):
     rows, built = [{"text_out": "a dog", "text_in": "what?", "labels": [0]}], set()
     for name, variant in recipe.variants.items():
         resolved = variant_of(recipe, name, METHODS[method])
-        for stage in variant.stages or ([] if variant.fuse else stages_of(recipe, name)):
+        for stage in variant.stages or ([] if variant.joined else stages_of(recipe, name)):
             sizes = overlaid(resolved.model, resolved.stages[stage].model) | counted(resolved)
             prepared = prepared_of(recipe, module, rows, sizes)
             asked = repr((sizes, resolved.stages[stage].trainable, resolved.stages[stage].optimiser.groups))

@@ -70,15 +70,15 @@ class AtPaperScale:
 
 
 @cache
-def release_archive(release: str, laid: tuple[tuple[str, tuple[float, float]], ...]) -> bytes:
+def release_archive(release: str, laid: tuple[tuple[str, float], ...]) -> bytes:
     """A tar of the release as the data set's own mini.py writes it, one video a split, or as few as there can be.
 
-    laid  (option, shortest and longest) that stand in the place of the card's
+    laid  (option, number) that stand in the place of the card's
     """
     card = PLAN.cards[release]
     options = dict(card.mini.options) | {"captions_per_video": 2}
-    options |= {name: list(span) for name, span in laid}
     known = import_module(f"retake.data.datasets.{release}.mini").OPTIONS
+    options |= {name: length if isinstance(known.get(name), int) else [length] * 2 for name, length in laid}
     asked = {
         "release": release,
         "splits": dict.fromkeys(card.splits or card.mini.splits, 1),
@@ -141,7 +141,7 @@ def published_weights(weights: str, folder: Path) -> dict[str, memoryview | byte
 
 
 def hub_of(weights: str) -> dict:
-    """Where a foundation is served from: as its card says; one that is given out on request, as we write it anew."""
+    """Where a foundation is served from: as its card says; one that no hub has, as we write it anew."""
     source = PLAN.weights[weights].source.model_dump(exclude_none=True)
     if "repo" in source:
         return source
@@ -171,8 +171,10 @@ def at_paper_scale(tmp_path, served, method, table) -> AtPaperScale:
     changed = overlaid(read_yaml(recipe), changes)
     recipe.write_text(yaml.safe_dump(changed, sort_keys=False))
     for release in plan.fetched:
-        lengths = {key: tried(method)[key] for key in ("seconds", "length_s") if key in tried(method)}
-        body = release_archive(release, tuple((key, (value, value)) for key, value in lengths.items()))
+        lengths = {
+            key: tried(method)[key] for key in ("seconds", "length_s", "keyframes") if key in tried(method)
+        }
+        body = release_archive(release, tuple(lengths.items()))
         served.add(f"/{release}.tar", body)
         source = {"url": f"{served.url}/{release}.tar", "file": f"{release}.tar", "unpack": "tar"}
         source |= {"sha256": sha256(body).hexdigest(), "size": len(body)}

@@ -31,6 +31,7 @@ def shard_jobs(plan):
             if source.bank:
                 banks.add((source.bank, release))
                 views.add((recipe.banks[source.bank].view, release))
+    views |= plan.every_bank_view()
     read = set(views)  # a stream that is only read by another view is never indexed as a whole
     views |= {(of, release) for view, release in views if (of := plan.views[view].get("of"))}
     return {
@@ -49,6 +50,11 @@ def shard_jobs(plan):
         "index_media": len(read),
         "extract_bank": sum(released[release] for _, release in banks),
         "index_bank": len(banks),
+        "detect_objects": sum(released[r] for d, r in plan.detected() if plan.detectors[d].weights),
+        "read_detections": sum(released[r] for d, r in plan.detected() if plan.detectors[d].dataset),
+        "index_detections": len(plan.detected()),
+        "extract_rows": sum(released[plan.release_of(b["dataset"])] for b in plan.every_bank_run()),
+        "index_rows": len(plan.every_bank_run()),
         "write_pseudolabels": sum(released[release] for _, release in labels),
         "index_pseudolabels": len(labels),
     }
