@@ -45,6 +45,7 @@ def test_the_rules_lead_from_a_published_release_to_the_table(at_paper_scale, me
     assert planned["download_release"] >= 1
     check_downloads(at_paper_scale, records)
     check_frames(at_paper_scale, method)
+    check_rows(at_paper_scale, method)
     check_coded(at_paper_scale, method)
     check_checkpoints(at_paper_scale, method, planned["train_stage"])
     check_table(at_paper_scale.file(f"tables/{method}/{table}.csv"), method, table)
@@ -106,7 +107,7 @@ def check_frames(copy, method):
     banks = copy.plan.recipes[method].banks
     for kind, name in (("media", "frames.npy"), ("features", "features.npy")):
         sizes = SIZES[method].get("frames" if kind == "media" else "features", {})
-        found = list(copy.file(kind).rglob(name))
+        found = list(copy.file(kind).glob(f"*/*/shard*/{name}"))
         assert {path.parts[-4] for path in found} == set(sizes)
         for path in found:
             array, (rows, *shape) = np.load(path, mmap_mode="r"), sizes[path.parts[-4]]
@@ -116,6 +117,18 @@ def check_frames(copy, method):
             if release in map(copy.plan.release_of, copy.plan.chosen[method]):
                 assert len(array) == rows * len(copy.plan.cards[release].splits)
             assert array[:1].astype(np.float32).std() > 0
+
+
+def check_rows(copy, method):
+    """Every bank that a variant or a foundation filled has rows of the paper's width, of every second that is asked."""
+    sizes = SIZES[method].get("rows", {})
+    found = list(copy.file("features").glob("*/*/*/seed*/shard*/features.npy"))
+    assert {path.parts[-5] for path in found} == set(sizes)
+    for path in found:
+        array = np.load(path, mmap_mode="r")
+        assert array.dtype == np.dtype(copy.plan.recipes[method].banks[path.parts[-5]].dtype)
+        assert array.shape[1:] == (sizes[path.parts[-5]],)
+        assert np.asarray(array, dtype=np.float32).std() > 0
 
 
 def check_coded(copy, method):
