@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 SEEN, BLIND = (
     f"results/mini/metrics/etenet/step1/msvd/seed1/{protocol}/test.json"
     for protocol in ("beam5", "beam5_blind")
@@ -15,6 +17,7 @@ mlflow: {store: none}
 """
 
 
+@pytest.mark.long
 def test_a_model_that_cannot_see_stays_under_half_of_the_cider(project):
     """One trained decoder at the mini world's whole size; blind, each video's place is taken by another."""
     (project.folder / "config.yaml").write_text(CONFIG, encoding="utf-8")
