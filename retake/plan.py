@@ -72,7 +72,7 @@ class Plan(Releases, Media, Banks, Machines, Reporting, Costs, Qualities, Labels
                 raise SettingError(
                     f"{file}: folders: nothing here is called {name!r}; {did_you_mean(name, known)}"
                 )
-        self._resolved: dict[tuple[str, str, str | None], Recipe] = {}
+        self._resolved: dict[tuple[str, str, tuple[str, ...]], Recipe] = {}
         for method in self.recipes:
             self._check_named(method)
         self.trainings = Trainings(self)
@@ -282,14 +282,14 @@ class Plan(Releases, Media, Banks, Machines, Reporting, Costs, Qualities, Labels
 
     def recipe_of(self, method: str, variant: str, dataset: str | None = None) -> Recipe:
         """The recipe as a variant sees it, on a data set where one is named."""
-        place = (method, variant, dataset)
+        on = (self.release_of(dataset), dataset) if dataset in self.cards else ()
+        laid = tuple(one for one in dict.fromkeys(on) if one in self.recipes[method].per_dataset)
+        place = (method, variant, laid)
         if place not in self._resolved:
             if variant not in self.recipes[method].variants:
                 known = did_you_mean(variant, self.recipes[method].variants)
                 raise SettingError(f"{self.recipe_files[method]}: variants: no variant {variant!r}; {known}")
-            on = (self.release_of(dataset), dataset) if dataset in self.cards else ()
-            file = self.recipe_files[method]
-            self._resolved[place] = variant_of(self.recipes[method], variant, file, tuple(dict.fromkeys(on)))
+            self._resolved[place] = variant_of(self.recipes[method], variant, self.recipe_files[method], laid)
         return self._resolved[place]
 
     def predict_job(self, run: Job, protocol: str, split: str, onto: str | None = None) -> Job:

@@ -1,6 +1,7 @@
 """Tasks and metrics: what a model answers with, and what its answers are scored in."""
 
 from dataclasses import dataclass
+from functools import cache
 
 
 @dataclass(frozen=True)
@@ -105,5 +106,6 @@ METRICS = {
 }
 
 
-def metrics_of(task: str) -> list[str]:
-    return [name for name, metric in METRICS.items() if task in metric.tasks]
+@cache
+def metrics_of(task: str) -> tuple[str, ...]:
+    return tuple(name for name, metric in METRICS.items() if task in metric.tasks)
