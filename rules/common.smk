@@ -117,6 +117,10 @@ def pretraining_job(wildcards):
     return PLAN.trainings.pretrain_job(wildcards.weights)
 
 
+def labelling_job(wildcards):
+    return PLAN.label_job(wildcards.labeller, wildcards.release, wildcards.shard)
+
+
 def inputs_of(job):
     """An input function: the named inputs of a job that the plan describes."""
     return lambda wildcards: job(wildcards)["inputs"]
@@ -133,10 +137,6 @@ def every_table(wildcards):
 
 def every_figure(wildcards):
     return PLAN.figure_paths()
-
-
-def every_claims_part(wildcards):
-    return PLAN.claim_paths()
 
 
 def every_caption_file(wildcards):

@@ -1,10 +1,6 @@
 """Captions nobody wrote: a labeller's sentence for each chunk of a video, shard by shard."""
 
 
-def labelling_job(wildcards):
-    return PLAN.label_job(wildcards.labeller, wildcards.release, wildcards.shard)
-
-
 rule write_pseudolabels:
     input:
         unpack(inputs_of(labelling_job)),

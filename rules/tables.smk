@@ -63,7 +63,7 @@ rule judge_claims:
 
 rule collect_claims:
     input:
-        parts=every_claims_part,
+        parts=lambda wildcards: PLAN.claim_paths(),
         script="scripts/collect_claims.py",
         code=code_of("collect_claims"),
     output:
