@@ -31,7 +31,7 @@ OWN = (
     "envs",
     "profiles",
 )  # of the folder that the Snakefile is in
-QUIET = {"-n", "--dry-run", "--dryrun"}  # change nothing about whether something is to be done
+QUIET = {"-n", "--dry-run", "--dryrun", "--nocolor"}  # change nothing about whether something is to be done
 CORES = ("--cores", "-c", "--jobs", "-j")
 ASKED = {"--config", "-C", "--configfile", "--configfiles", "--keep-going", "-k", "--quiet", "-q"}
 STORE = "mlflow.db"

@@ -14,7 +14,7 @@ from retake import settle, unmoved
     [
         ("", []),
         ("-n", []),
-        ("--cores all", []),
+        ("--cores all --nocolor", []),
         ("--cores=2 --dry-run", []),
         ("-c1 a/b.csv", ["a/b.csv"]),
         ("-c 1 a/b.csv", ["a/b.csv"]),
