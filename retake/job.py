@@ -24,7 +24,7 @@ from typing import Any
 from retake.compiler import postpone_compiler
 from retake.fixed import FIXED, OFFLINE, THREADS, reaches_out
 from retake.guard import watch_parent
-from retake.planning.code import reached
+from retake.planning.code import digests_of, keep, kept_in
 from retake.schema.provenance import provenance_of
 from retake.schema.record import DECIDES, RecordWriter, digest_of
 
@@ -145,6 +145,14 @@ def _part(path: Path) -> Path:
     return path.parent / f".part-{path.name}" / path.name
 
 
+def _code(plugins: list[str]) -> str:
+    """The digest of the code that this job runs; where Snakemake finds it, it stands as it is now."""
+    digests, kept = digests_of(sys.argv[0], *plugins), kept_in(sys.argv[0], *plugins)
+    if LEADER and Path(kept).exists():  # else nobody watches it
+        keep(kept, digests)
+    return digest_of(digests)
+
+
 def _start(arguments: dict[str, Any]) -> tuple[Job, Path]:
     rule, wildcards, recipe = arguments["rule"], arguments["wildcards"], arguments["recipe"]
     lists = set(arguments["listed"])
@@ -161,7 +169,7 @@ def _start(arguments: dict[str, Any]) -> tuple[Job, Path]:
         for value in inputs.values()
         for p in (value if isinstance(value, list) else [value])
     }
-    code = digest_of({f: _sha256(Path(f)) for f in reached(sys.argv[0], *arguments["code"])})
+    code = _code(arguments["code"])
     head = {"rule": rule, "wildcards": wildcards, "params": recipe, "inputs": read, "code": code}
     digest = digest_of({key: head[key] for key in DECIDES})
     results = Path(*record_path.parts[:2])

@@ -4,12 +4,13 @@ Everything is checked before a job starts; a setting that cannot be used is a Se
 Paths are strings relative to the workflow's folder, as Snakemake compares them.
 """
 
+import sys
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
 from retake.planning.banks import Banks
-from retake.planning.code import modules_in, reached
+from retake.planning.code import digests_of, keep, kept_in, modules_in
 from retake.planning.costs import Costs
 from retake.planning.fused import Fused
 from retake.planning.labels import Labels
@@ -72,6 +73,9 @@ class Plan(Releases, Media, Banks, Machines, Reporting, Costs, Qualities, Labels
                 raise SettingError(
                     f"{file}: folders: nothing here is called {name!r}; {did_you_mean(name, known)}"
                 )
+        self._code: dict[tuple[str, tuple[str, ...]], str] = {}
+        self._said: set[str] = set()
+        self.found_by_name: dict[str, tuple[str, ...]] = {}  # file of digests -> plug-ins that its job finds by name
         self._resolved: dict[tuple[str, str, tuple[str, ...]], Recipe] = {}
         for method in self.recipes:
             self._check_named(method)
@@ -368,9 +372,22 @@ class Plan(Releases, Media, Banks, Machines, Reporting, Costs, Qualities, Labels
 
     # --- code ----------------------------------------------------------------------------------------------
 
-    def code(self, script: str, *folders: str) -> list[str]:
-        """The package's files that a job of `script` runs, with the plug-in folders or files it finds by name."""
-        plugins = [
-            f for folder in folders for f in (modules_in(folder) if Path(folder).is_dir() else (folder,))
-        ]
-        return list(reached(f"scripts/{script}.py", *plugins))
+    def code(self, script: str, *folders: str) -> str:
+        """The file that has digests of all that a job of `script` runs of the package, brought up to date.
+
+        folders  plug-in folders or files that the job finds by name
+        """
+        if (script, folders) not in self._code:
+            path, plugins = f"scripts/{script}.py", self.plugins(*folders)
+            kept = kept_in(path, *plugins)
+            changed = set(keep(kept, digests_of(path, *plugins))) - self._said
+            for file in sorted(changed):
+                sys.stderr.write(f"retake: {file}: changed since it was used\n")
+            self._said |= changed
+            self._code[script, folders] = kept
+            self.found_by_name[kept] = plugins
+        return self._code[script, folders]
+
+    def plugins(self, *folders: str) -> tuple[str, ...]:
+        """The Python files of plug-in folders; a file is itself."""
+        return tuple(f for one in folders for f in (modules_in(one) if Path(one).is_dir() else (one,)))

@@ -61,7 +61,7 @@ def arguments(wildcards, input, output, threads):
 
 def plugins_of(named):
     """The files among a job's code that its script reaches by name, not by import."""
-    return sorted(set(named.code) - set(PLAN.code(Path(named.script).stem))) if "code" in named.keys() else []
+    return list(PLAN.found_by_name[named.code]) if "code" in named.keys() else []
 
 
 def as_json(value):
@@ -69,7 +69,7 @@ def as_json(value):
 
 
 def code_of(script, *folders):
-    """An input function: the package's files that a job of `script` runs, `folders` filled in by wildcards."""
+    """An input function: digests of the package's files that `script` runs, `folders` filled in by wildcards."""
     return lambda wildcards: PLAN.code(script, *(f.format(**wildcards) for f in folders))
 
 

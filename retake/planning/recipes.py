@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from retake.schema.recipe import Recipe
-from retake.schema.strict import SettingError, checked_as, did_you_mean, read_yaml
+from retake.schema.strict import SettingError, Strict, checked_as, did_you_mean, read_yaml
 
 SET, SET_ON = ("model", "stages", "views", "banks"), ("model", "stages")  # by a variant, by a data set
 HERE = Path(
@@ -114,6 +114,16 @@ def check_sizes(path: Path, key: str, recipe: Recipe) -> None:
                 )
 
 
+def _opened(part: Any, over: Any) -> Any:
+    """A part of a recipe with those of its records dumped that `over` changes."""
+    if not isinstance(part, dict) or not isinstance(over, dict):
+        return part
+    return {
+        name: record.model_dump() if name in over and isinstance(record, Strict) else record
+        for name, record in part.items()
+    }
+
+
 def variant_of(recipe: Recipe, name: str, path: Path, on: tuple[str, ...] = ()) -> Recipe:
     """The recipe as variant `name` sees it: its own and its bases' `set` laid over it, its stages filled in.
 
@@ -128,13 +138,14 @@ def variant_of(recipe: Recipe, name: str, path: Path, on: tuple[str, ...] = ()) 
     laid += [(f"variants.{name}.set", variant.set, SET) for variant in reversed(chain) if variant.set]
     if not laid:
         return recipe
-    raw = recipe.model_dump()
+    raw = {name: getattr(recipe, name) for name in Recipe.model_fields}
     for where, values, known in laid:
         if unknown := values.keys() - set(known):
             raise SettingError(
                 f"{path}: {where}: {sorted(unknown)[0]!r} cannot be set; have {', '.join(known)}"
             )
-        raw = overlaid(raw, values)
+        for part in values.keys() & raw.keys():  # the rest was checked with the recipe, and stays as it is
+            raw[part] = overlaid(_opened(raw[part], values[part]), values[part])
     where = laid[-1][0]
     resolved = checked_as(Recipe, raw, f"{path}: {where}")
     check_sizes(path, f"{where}.model", resolved)

@@ -80,6 +80,20 @@ def test_a_failed_job_leaves_a_record_that_says_so_and_no_record_output(tmp_path
     assert Record.read(left).end["status"] == "failed"
 
 
+def test_digests_of_the_code_that_was_run_stand_where_snakemake_looks(tmp_path):
+    kept = tmp_path / ".snakemake/retake/code/some_rule.json"
+    run(tmp_path, "j.output['table'].write_text('x')")
+    assert not kept.exists()  # run by hand: nobody looks
+    (tmp_path / "retake").mkdir()
+    (tmp_path / "retake/job.py").write_text("# in the place of the module that the script imports\n")
+    kept.parent.mkdir(parents=True)
+    kept.write_text('{"retake/gone.py": "0"}')  # the code as it was when the graph was built
+    run(tmp_path, "j.output['table'].write_text('x')", rank="1")
+    assert "gone" in kept.read_text()  # one process of several writes it
+    run(tmp_path, "j.output['table'].write_text('x')")
+    assert list(json.loads(kept.read_text())) == ["retake/job.py"]
+
+
 def test_the_seed_comes_from_the_jobs_name_alone(tmp_path):
     seen = []
     for width in (3, 4):

@@ -123,6 +123,13 @@ def test_one_line_in_a_module_reruns_what_runs_it(copy, module, wanted):
         assert planned == wanted
 
 
+def test_a_changed_module_is_named_once(copy):
+    copy.add_line("retake/data/views.py")
+    said = copy.snakemake("-n").stderr
+    assert said.count("retake: retake/data/views.py: changed since it was used\n") == 1
+    assert "changed since" not in copy.snakemake("-n").stderr
+
+
 def test_one_line_in_a_parser_reruns_its_data_set_alone(copy):
     copy.add_line("retake/data/datasets/msvd/parse.py")
     of_msvd = {"build_annotations": 1, "filter_paraphrases": 1, "train_stage": 2, "predict": 4, "score": 4}

@@ -1,6 +1,8 @@
 """A rule's code is found by reading imports."""
 
 import ast
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -25,7 +27,7 @@ def package(tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
-    caches = (code._imports, code.reached, code._files, code._says_something)
+    caches = (code._imports, code.reached, code._files, code._says_something, code._sha256)
     for each in caches:
         each.cache_clear()
     yield
@@ -47,6 +49,43 @@ def test_what_a_script_reaches_is_found_through_packages_and_late_imports_and_no
 @pytest.mark.usefixtures("package")
 def test_a_plug_in_that_is_found_by_name_is_added_with_what_it_reaches():
     assert "retake/unused.py" in code.reached("scripts/run.py", "retake/unused.py")
+
+
+@pytest.mark.usefixtures("package")
+def test_digests_of_a_jobs_code_are_kept_and_what_changed_is_named():
+    kept = code.kept_in("scripts/run.py")
+    assert code.keep(kept, code.digests_of("scripts/run.py")) == []  # new: nothing is known to have changed
+    held = json.loads(Path(kept).read_text())
+    assert held["retake/a.py"] == hashlib.sha256(b"from retake.deep import inner\n").hexdigest()
+    assert sorted(held) == sorted(code.reached("scripts/run.py"))
+    before = Path(kept).stat()
+    assert code.keep(kept, code.digests_of("scripts/run.py")) == []
+    assert Path(kept).stat() == before  # not even written again
+    changed = held | {"retake/a.py": "0" * 64, "retake/b.py": "1" * 64}
+    del changed["retake/late.py"]
+    assert code.keep(kept, changed) == ["retake/a.py", "retake/b.py", "retake/late.py"]
+    assert json.loads(Path(kept).read_text()) == changed
+    assert [p.name for p in Path(kept).parent.iterdir()] == ["run.json"]
+
+
+@pytest.mark.usefixtures("package")
+def test_a_broken_file_of_digests_is_written_anew():
+    kept = Path(code.kept_in("scripts/run.py"))
+    kept.parent.mkdir(parents=True)
+    kept.write_text("{")
+    assert code.keep(kept.as_posix(), {"retake/a.py": "0"}) == []
+    assert json.loads(kept.read_text()) == {"retake/a.py": "0"}
+
+
+def test_jobs_that_find_other_files_by_name_have_digests_of_their_own():
+    places = {
+        code.kept_in("scripts/run.py"),
+        code.kept_in("scripts/walk.py"),
+        code.kept_in("scripts/run.py", "retake/methods/a/model.py"),
+        code.kept_in("scripts/run.py", "retake/methods/a/model.py", "retake/methods/a/more.py"),
+        code.kept_in("scripts/run.py", "retake/weights/a/model.py"),
+    }
+    assert len(places) == 5
 
 
 def test_no_path_is_absolute():
