@@ -75,7 +75,7 @@ class Plan(Releases, Media, Banks, Machines, Reporting, Costs, Qualities, Labels
                 )
         self._code: dict[tuple[str, tuple[str, ...]], str] = {}
         self._said: set[str] = set()
-        self.found_by_name: dict[str, tuple[str, ...]] = {}  # file of digests -> plug-ins that its job finds by name
+        self.found_by_name: dict[str, tuple[str, ...]] = {}  # file of digests -> plug-ins of its job
         self._resolved: dict[tuple[str, str, tuple[str, ...]], Recipe] = {}
         for method in self.recipes:
             self._check_named(method)
