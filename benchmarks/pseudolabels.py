@@ -2,6 +2,7 @@
 
     python benchmarks/pseudolabels.py [VIDEO ...] [--repetitions 5] [--every 1 2 5 8.33]
     python benchmarks/pseudolabels.py --label mini|paper [--clips 64] [--at-once 32] [--weights FOLDER]
+                                      [--rates FILE --machine TEXT]
 
 First: seconds to read the centre frame of every 8-second chunk of a 30-second video (pixels in RGB and made square
 included) and seconds to decode all of its frames (nothing made of them), in turn, one thread each. Without videos,
@@ -10,10 +11,12 @@ is saved hangs on that distance alone.
 Second: a shard is labelled by BLIP at random at one of the card's sizes, or by the files of a weights folder;
 printed are clips a second and the seconds that went into decoding (in threads), waiting for it, encoding and
 generating.
-A network at random never ends a sentence early, so its rate is the lowest that there can be.
+A network at random never ends a sentence early, so its rate is the lowest that there can be. `--rates` writes what was
+measured for `python -m retake.estimate --rates FILE`: of labelling, of listing the videos, of joining the shards.
 """
 
 import argparse
+import datetime
 import json
 import statistics
 import sys
@@ -25,13 +28,17 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
+import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from retake.estimate.rates import Rate
 from retake.labelling.clips import read_clips, square
+from retake.labelling.index import index_pseudolabels
 from retake.schema.manifest import Manifest, entry_of
 
 SECONDS, RATE, HEIGHT, WIDTH, CHUNK_S, SIZE = 30, 30, 360, 640, 8.0, 320
+WRITTEN = ("table", "jsonl", "failures", "shown")
 SPEC = {
     "weights": "blip_large",
     "chunk_s": CHUNK_S,
@@ -110,7 +117,28 @@ def random_weights(folder: Path, scale: str) -> None:
         (folder / name).write_text(text)
 
 
-def labelling(scale: str, clips: int, at_once: int, weights: Path | None, decoders: int) -> None:
+def timed_rate(job, rule: str, unit: str, units: int, written: list[Path], **said) -> Rate:
+    """Seconds by the clock of `job`, and what it wrote, by unit."""
+    begun = time.perf_counter()
+    job()
+    per_s, size = units / (time.perf_counter() - begun), sum(path.stat().st_size for path in written)
+    return Rate(rule=rule, unit=unit, per_s=per_s, bytes_per_unit=size / units, **said)
+
+
+def rates_of_labels(out: Path, told: dict[str, float], said: dict) -> list[Rate]:
+    """Of labelling, as it told, and of joining what it wrote to `out`."""
+    clips, written = int(told["label/clips"]), sum((out / name).stat().st_size for name in WRITTEN)
+    per_s, common = told["label/clips_per_s"], {"unit": "clip", "bytes_per_unit": written / clips}
+    labels = Rate(rule="write_pseudolabels", per_s=per_s, **common, **said)
+    joined = {f"{name}_out": out / f"joined_{name}" for name in WRITTEN[:3]}
+    shards = {"tables": [out / "table"], "lines": [out / "jsonl"], "failures": [out / "failures"]}
+    joining = partial(index_pseudolabels, **shards, **joined)
+    return [labels, timed_rate(joining, "index_pseudolabels", "clip", clips, list(joined.values()), **said)]
+
+
+def labelling(
+    scale: str, clips: int, at_once: int, weights: Path | None, decoders: int, machine: str
+) -> list[Rate]:
     from retake.labelling.write import write_pseudolabels
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -120,8 +148,18 @@ def labelling(scale: str, clips: int, at_once: int, weights: Path | None, decode
         first = make_clip(videos / "0000.mp4", 5.0)
         for n in range(1, -(-clips // 3)):
             (videos / f"{n:04d}.mp4").hardlink_to(first)
-        entries = [entry_of(videos, path, path.stem) for path in sorted(videos.iterdir())]
-        Manifest("clips", str(videos), entries).write(out / "shard000.json")
+        files, listed = sorted(videos.iterdir()), out / "shard000.json"
+        said = {
+            "scale": scale, "device": "gpu" if torch.cuda.is_available() else "cpu", "machine": machine,
+            "date": datetime.datetime.now(tz=datetime.UTC).date(),
+            "command": f"python benchmarks/pseudolabels.py --label {scale} --clips {clips} --at-once {at_once}",
+        }  # fmt: skip
+
+        def listing() -> None:
+            entries = [entry_of(videos, path, path.stem) for path in files]
+            Manifest("clips", str(videos), entries).write(listed)
+
+        rates = [timed_rate(listing, "index_release", "video", len(files), [listed], **said)]
         if weights is None:
             weights = out / "weights"
             weights.mkdir()
@@ -142,12 +180,14 @@ def labelling(scale: str, clips: int, at_once: int, weights: Path | None, decode
             scratch=out / "scratch",
             metric=told.__setitem__,
             decoders=decoders,
-            out={name: out / name for name in ("table", "jsonl", "failures", "shown")},
+            out={name: out / name for name in WRITTEN},
         )
+        rates += rates_of_labels(out, told, said)
     parts = ", ".join(
         f"{name} {told[f'label/{name}_s']:.2f} s" for name in ("decode", "wait", "encode", "generate")
     )
-    print(f"{scale}: {told['label/clips']:.0f} clips, {told['label/clips_per_s']:.2f} a second; {parts}")
+    print(f"{scale}: {told['label/clips']:.0f} clips, {told['label/clips_per_s']:.3g} a second; {parts}")
+    return rates
 
 
 def main() -> None:
@@ -167,10 +207,19 @@ def main() -> None:
     parser.add_argument("--decoders", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--weights", type=Path, help="folder with config.json, model.safetensors, vocab.txt")
+    parser.add_argument("--rates", type=Path, help="where to write what was measured")
+    parser.add_argument("--machine", help="what it was measured on")
     given = parser.parse_args()
+    if given.rates and not (given.label and given.machine):
+        parser.error("--rates: expected --label and --machine")
     torch.set_num_threads(given.threads)
     if given.label:
-        labelling(given.label, given.clips, given.at_once, given.weights, given.decoders)
+        rates = labelling(
+            given.label, given.clips, given.at_once, given.weights, given.decoders, given.machine or "-"
+        )
+        if given.rates:
+            said = {"rates": [rate.model_dump(mode="python") for rate in rates]}
+            given.rates.write_text(yaml.safe_dump(said, sort_keys=False))
         return
     with tempfile.TemporaryDirectory() as scratch:
         videos = {path.name: path for path in given.videos}

@@ -116,6 +116,12 @@ def sync(config: dict[str, Any]) -> None:
         sys.stderr.write(f"retake: the sync with MLflow ended with status {done.returncode}\n")
 
 
+def make_folders(paths: list[str]) -> None:
+    """Makes the folders that are missing (`onstart:`), with those above them."""
+    for path in paths:
+        Path(path).mkdir(parents=True, exist_ok=True)
+
+
 def refuse(line: str) -> None:
     """Ends this process with exit status 1 and one line; no traceback."""
     sys.stderr.write(line.rstrip() + "\n")

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from retake.allocation import keep_freed_memory
 from retake.compiler import postpone_compiler
 from retake.fixed import FIXED, OFFLINE, THREADS, reaches_out
 from retake.guard import watch_parent
@@ -257,6 +258,7 @@ def job() -> Iterator[Job]:
     wildcards and cause; exit status 1.
     """
     watch_parent()
+    keep_freed_memory()
     arguments = _parsed(sys.argv[1:])
     os.environ.update({k: v for k, v in FIXED.items() if k not in os.environ or k == "PYTHONHASHSEED"})
     os.environ.update(dict.fromkeys(THREADS, str(arguments["threads"])))

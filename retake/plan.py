@@ -4,13 +4,9 @@ Everything is checked before a job starts; a setting that cannot be used is a Se
 Paths are strings relative to the workflow's folder, as Snakemake compares them.
 """
 
-import sys
-from hashlib import file_digest
-from pathlib import Path
 from typing import Any
 
 from retake.planning.banks import Banks
-from retake.planning.code import digests_of, keep, kept_in, modules_in
 from retake.planning.costs import Costs
 from retake.planning.fused import Fused
 from retake.planning.labels import Labels
@@ -26,8 +22,13 @@ from retake.planning.recipes import (
 )
 from retake.planning.releases import Releases
 from retake.planning.reporting import Reporting
+from retake.planning.stored import StoredRows
+from retake.planning.submissions import Submissions
+from retake.planning.taken import taken
 from retake.planning.trained import Trained
-from retake.planning.training import Trainings
+from retake.planning.training import Trainings, joined
+from retake.planning.watched import Watched
+from retake.schema.banks import detector_of
 from retake.schema.card import Card, WeightsCard, read_card, read_weights_card
 from retake.schema.config import Config
 from retake.schema.recipe import Recipe
@@ -37,6 +38,7 @@ from retake.schema.tasks import TRAINING, metrics_of
 
 Job = dict[str, Any]  # what a job's script reads, as JSON
 RUN = ("method", "variant", "dataset", "seed")
+EVERY_S = 1.0  # of keyframes where a table has none
 
 
 def one_of(names: Any) -> str:
@@ -44,7 +46,22 @@ def one_of(names: Any) -> str:
     return "|".join(sorted(names)) or "(?!)"
 
 
-class Plan(Releases, Media, Banks, Machines, Reporting, Costs, Qualities, Labels, Listing, Trained, Fused):
+class Plan(
+    Releases,
+    Media,
+    Banks,
+    Machines,
+    Reporting,
+    Costs,
+    Qualities,
+    Labels,
+    Listing,
+    Trained,
+    Fused,
+    Submissions,
+    StoredRows,
+    Watched,
+):
     """The runs that a config asks for, and what each of them reads."""
 
     def __init__(self, config: dict[str, Any], file: str = "config.yaml"):
@@ -73,9 +90,6 @@ class Plan(Releases, Media, Banks, Machines, Reporting, Costs, Qualities, Labels
                 raise SettingError(
                     f"{file}: folders: nothing here is called {name!r}; {did_you_mean(name, known)}"
                 )
-        self._code: dict[tuple[str, tuple[str, ...]], str] = {}
-        self._said: set[str] = set()
-        self.found_by_name: dict[str, tuple[str, ...]] = {}  # file of digests -> plug-ins of its job
         self._resolved: dict[tuple[str, str, tuple[str, ...]], Recipe] = {}
         for method in self.recipes:
             self._check_named(method)
@@ -302,10 +316,15 @@ class Plan(Releases, Media, Banks, Machines, Reporting, Costs, Qualities, Labels
         stages = stages_of(recipe, run["variant"])
         source = recipe.stages[stages[-1]].data[0]
         dataset = onto or run["dataset"]
-        if onto and source.memory:
-            where = f"{self.recipe_files[run['method']]}: variants.{run['variant']}"
-            raise SettingError(f"{where}: reads bank {source.memory.bank!r}, which has no videos of {onto!r}")
-        data, inputs = self.trainings.seen(run, recipe.views, source, dataset, split)
+        if onto is None:
+            stored = self.reads_stored(recipe, source, recipe.protocols[protocol])
+            data, inputs = self.trainings.seen(run, recipe.views, source, dataset, split, stored=stored)
+        else:
+            data, inputs = self.trainings.source(recipe.views, source, dataset, split)
+            memory, files = self.memory(run, source, run["dataset"], onto)
+            data, inputs = data | memory, joined(inputs, files)
+            if detector_of(source) is not None:
+                data["every_s"] = EVERY_S  # a table of whole videos is asked second by second
         spec = recipe.protocols[protocol].model_dump(mode="json", exclude_none=True)
         words = spec.get("max_len")
         if isinstance(words, dict):
@@ -327,15 +346,7 @@ class Plan(Releases, Media, Banks, Machines, Reporting, Costs, Qualities, Labels
             names = ", ".join(dict.fromkeys(part["variant"] for part in parts))
             raise SettingError(f"{where}: is fused and has no checkpoint; videos are answered by {names}")
         job = self.predict_job(run, protocol, "test", onto=videos)
-        checkpoint = Path(job["inputs"].pop("checkpoint"))
-        if not checkpoint.is_file():
-            raise SettingError(
-                f"{checkpoint}: no such checkpoint, and captions are not worth a training: "
-                f"get it with `dvc pull {checkpoint.parent}` or train it with `snakemake {checkpoint}`"
-            )
-        with checkpoint.open("rb") as file:
-            digest = file_digest(file, "sha256").hexdigest()
-        job["recipe"] |= {"checkpoint": checkpoint.as_posix(), "checkpoint_sha256": digest}
+        job["recipe"] |= taken(job["inputs"].pop("checkpoint"))
         return job
 
     def score_job(self, run: Job, protocol: str, split: str) -> Job:
@@ -358,7 +369,7 @@ class Plan(Releases, Media, Banks, Machines, Reporting, Costs, Qualities, Labels
         if any(m.startswith(("facts_", "ap_")) for m in metrics):
             inputs["truth"] = f"{self.results}/releases/{self.release_of(run['dataset'])}/truth.parquet"
         if "meteor" in metrics:
-            filtered = f"{self.results}/metrics/paraphrases/{run['dataset']}"
+            filtered = f"{self.results}/paraphrases/{run['dataset']}"
             inputs |= {"paraphrases": f"{filtered}.gz", "words": f"{filtered}.txt"}
         identity = {
             **run,
@@ -369,25 +380,3 @@ class Plan(Releases, Media, Banks, Machines, Reporting, Costs, Qualities, Labels
         }
         identity["items_of"] = self.splits(run["dataset"]).get(split)
         return {"inputs": inputs, "recipe": {"metrics": sorted(metrics), "identity": identity}}
-
-    # --- code ----------------------------------------------------------------------------------------------
-
-    def code(self, script: str, *folders: str) -> str:
-        """The file that has digests of all that a job of `script` runs of the package, brought up to date.
-
-        folders  plug-in folders or files that the job finds by name
-        """
-        if (script, folders) not in self._code:
-            path, plugins = f"scripts/{script}.py", self.plugins(*folders)
-            kept = kept_in(path, *plugins)
-            changed = set(keep(kept, digests_of(path, *plugins))) - self._said
-            for file in sorted(changed):
-                sys.stderr.write(f"retake: {file}: changed since it was used\n")
-            self._said |= changed
-            self._code[script, folders] = kept
-            self.found_by_name[kept] = plugins
-        return self._code[script, folders]
-
-    def plugins(self, *folders: str) -> tuple[str, ...]:
-        """The Python files of plug-in folders; a file is itself."""
-        return tuple(f for one in folders for f in (modules_in(one) if Path(one).is_dir() else (one,)))

@@ -40,6 +40,7 @@ wildcard_constraints:
     figure=r"[a-z][a-z0-9_]*",
     cost=r"[a-z][a-z0-9_]*",
     split=r"[a-z][a-z0-9_]*",
+    form="csv|json|txt",
     shard=r"\d\d\d+",
     seed=r"\d+",
 

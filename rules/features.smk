@@ -65,6 +65,7 @@ rule extract_rows:
         code=lambda wildcards: PLAN.code("extract_rows", *PLAN.rows_code(wildcards)),
     output:
         array="<results>/features/{method}/{bank}/{dataset}/seed{seed}/shard{shard}/features.npy",
+        boxes="<results>/features/{method}/{bank}/{dataset}/seed{seed}/shard{shard}/boxes.npy",
         index="<results>/features/{method}/{bank}/{dataset}/seed{seed}/shard{shard}/index.parquet",
         record="<results>/records/extract_rows/{method}/{bank}/{dataset}/seed{seed}/shard{shard}.jsonl",
     log:
@@ -73,6 +74,7 @@ rule extract_rows:
         "<results>/costs/extract_rows/{method}/{bank}/{dataset}/seed{seed}/shard{shard}.jsonl"
     wildcard_constraints:
         bank=one_of(PLAN.row_banks),
+        dataset=one_of(PLAN.bank_places()),
     conda:
         "../envs/torch.yaml"
     threads: PLAN.threads
@@ -100,6 +102,7 @@ rule index_rows:
         "<results>/costs/index_rows/{method}/{bank}/{dataset}/seed{seed}.jsonl"
     wildcard_constraints:
         bank=one_of(PLAN.row_banks),
+        dataset=one_of(PLAN.bank_places()),
     conda:
         "../envs/data.yaml"
     resources:

@@ -1,4 +1,7 @@
-"""Scores of one prediction table, over its split and item by item; and of a training."""
+"""Scores of one prediction table, over its split and item by item; and of a training.
+
+`metrics` holds JSON alone: DVC shows and compares every file that lies there.
+"""
 
 
 rule filter_paraphrases:
@@ -7,8 +10,8 @@ rule filter_paraphrases:
         script="scripts/filter_paraphrases.py",
         code=code_of("filter_paraphrases"),
     output:
-        table="<results>/metrics/paraphrases/{dataset}.gz",
-        words="<results>/metrics/paraphrases/{dataset}.txt",
+        table="<results>/paraphrases/{dataset}.gz",
+        words="<results>/paraphrases/{dataset}.txt",
         record="<results>/records/filter_paraphrases/{dataset}.jsonl",
     log:
         "<results>/logs/filter_paraphrases/{dataset}.log",
@@ -31,7 +34,7 @@ rule score:
         code=code_of("score"),
     output:
         metrics="<results>/metrics/{method}/{variant}/{dataset}/seed{seed}/{protocol}/{split}.json",
-        per_item="<results>/metrics/{method}/{variant}/{dataset}/seed{seed}/{protocol}/{split}.items.parquet",
+        per_item="<results>/items/{method}/{variant}/{dataset}/seed{seed}/{protocol}/{split}.parquet",
         record="<results>/records/score/{method}/{variant}/{dataset}/seed{seed}/{protocol}/{split}.jsonl",
     log:
         "<results>/logs/score/{method}/{variant}/{dataset}/seed{seed}/{protocol}/{split}.log",
@@ -56,7 +59,7 @@ rule score_training:
         code=code_of("score_training", "retake/methods/{method}"),
     output:
         metrics="<results>/metrics/{method}/{variant}/{dataset}/seed{seed}/training/{stage}.json",
-        per_item="<results>/metrics/{method}/{variant}/{dataset}/seed{seed}/training/{stage}.items.parquet",
+        per_item="<results>/items/{method}/{variant}/{dataset}/seed{seed}/training/{stage}.parquet",
         record="<results>/records/score_training/{method}/{variant}/{dataset}/seed{seed}/{stage}.jsonl",
     log:
         "<results>/logs/score_training/{method}/{variant}/{dataset}/seed{seed}/{stage}.log",
@@ -107,7 +110,7 @@ rule judge_labels:
         code=code_of("judge_labels"),
     output:
         quality="<results>/metrics/labels/{labeller}/{dataset}.json",
-        clips="<results>/metrics/labels/{labeller}/{dataset}.clips.parquet",
+        clips="<results>/items/labels/{labeller}/{dataset}.parquet",
         record="<results>/records/judge_labels/{labeller}/{dataset}.jsonl",
     log:
         "<results>/logs/judge_labels/{labeller}/{dataset}.log",

@@ -81,6 +81,30 @@ rule caption_videos:
         "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
 
+# For a server that alone has a test's labels. Asked for by name: no other rule wants one.
+rule write_submission:
+    input:
+        unpack(inputs_of(PLAN.submission_job)),
+        script="scripts/write_submission.py",
+        code=lambda wildcards: PLAN.code("write_submission", PLAN.submission_code(wildcards.dataset)),
+    output:
+        submission="<results>/submissions/{method}/{variant}/{dataset}/seed{seed}/{protocol}/{split}.{form}",
+        record="<results>/records/write_submission/{method}/{variant}/{dataset}/seed{seed}/{protocol}/{split}.{form}.jsonl",
+    log:
+        "<results>/logs/write_submission/{method}/{variant}/{dataset}/seed{seed}/{protocol}/{split}.{form}.log",
+    benchmark:
+        "<results>/costs/write_submission/{method}/{variant}/{dataset}/seed{seed}/{protocol}/{split}.{form}.jsonl"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        arguments=arguments,
+        recipe=recipe_of(PLAN.submission_job),
+    shell:
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+
+
 rule predictions:
     input:
         PLAN.every_prediction(),

@@ -12,5 +12,6 @@ with job() as j:
         detections=j.input.get("detections"),
         annotations=j.input.get("annotations"),
         array_out=j.output["array"],
+        boxes_out=j.output["boxes"],
         index_out=j.output["index"],
     )

@@ -7,7 +7,7 @@ with job() as j:
     index_rows(
         shards=j.input["shards"],
         media=j.input["media"],
-        checkpoint=j.input.get("checkpoint"),
+        checkpoint=j.input.get("checkpoint") or j.recipe.get("checkpoint"),
         detections=j.input.get("detections"),
         index_out=j.output["index"],
     )

@@ -13,7 +13,7 @@ MODELS = {
         ["Recipe", "Stage", "Source", "Start", "Variant", "Table", "Row"],
     ),
     "recipe.yaml, protocols": ("retake/schema/protocol.py", ["Protocol"]),
-    "recipe.yaml, detections and banks": ("retake/schema/banks.py", ["Detector", "Bank", "Memory"]),
+    "recipe.yaml, detections and banks": ("retake/schema/banks.py", ["Detector", "Bank", "Memory", "Stored"]),
     "recipe.yaml, labellers": ("retake/schema/labels.py", ["Labeller"]),
     "recipe.yaml, training": (
         "retake/schema/training.py",

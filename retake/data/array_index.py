@@ -30,6 +30,7 @@ INDEX = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("decoder", pa.string()),  # that gave the pictures: decord or pyav; null where there are none
+        ("damaged", pa.int32()),  # pictures missing or broken; null where none were decoded
     ]
 )
 FAILURES = ("video_id", "path", "reason")
@@ -75,7 +76,7 @@ def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 def read_table(path: Path) -> pa.Table:
     """An index. Raises FileNotFoundError, and ValueError where the file has other columns."""
     with pq.ParquetFile(path) as file:  # pq.read_table would import pandas
-        table = file.read()
+        table = file.read(use_threads=False)  # each thread would keep memory of its own
     if absent := [name for name in INDEX.names if name not in table.column_names]:
         raise ValueError(f"{path}: no column {absent[0]}; expected {', '.join(INDEX.names)}")
     return table.select(INDEX.names).cast(INDEX)

@@ -32,19 +32,27 @@ def moment(video_id: str, time_s: float) -> Moment:
     return video_id, round(time_s * 1000)
 
 
-def checked(boxes: Any, where: str) -> np.ndarray:
-    """(N, 4) of `boxes`, cut to the frame. Raises ValueError that begins with `where`."""
+def checked(boxes: Any, where: str, *, some_area: bool = True) -> np.ndarray:
+    """(N, 4) of `boxes`, cut to the frame. Raises ValueError that begins with `where`, also on one without area.
+
+    some_area  False: boxes without area pass, for who lists them
+    """
     found = np.asarray(boxes, dtype=np.float64)
     if found.ndim != 2 or found.shape[1] != 4:
         raise ValueError(f"{where}: expected boxes of four numbers, found shape {found.shape}")
-    inside = (found >= -OUTSIDE) & (found <= 1 + OUTSIDE)  # what is no number is not inside
-    wrong = ~inside.all(axis=1) | (found[:, :2] > found[:, 2:]).any(axis=1)
+    near = (found >= -OUTSIDE) & (found <= 1 + OUTSIDE)  # what is no number is not near
+    wrong = ~near.all(axis=1) | (found[:, :2] > found[:, 2:]).any(axis=1)
     if wrong.any():
         number = int(np.flatnonzero(wrong)[0])
         raise ValueError(
             f"{where}: box {number} is {found[number].tolist()}; expected left, top, right, bottom in [0, 1], rising"
         )
-    return found.clip(0, 1)
+    inside = found.clip(0, 1)
+    empty = (inside[:, :2] >= inside[:, 2:]).any(axis=1)
+    if some_area and empty.any():
+        number = int(np.flatnonzero(empty)[0])
+        raise ValueError(f"{where}: box {number} is {found[number].tolist()}; expected one of some area")
+    return inside
 
 
 def overlaps(some: np.ndarray, others: np.ndarray) -> np.ndarray:

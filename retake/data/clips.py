@@ -9,7 +9,8 @@ they do not depend on who else is in a batch. Frames are cut out and scaled at o
 frames, so that boxes move exactly as pixels do.
 """
 
-from collections import OrderedDict
+import math
+from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -38,6 +39,17 @@ def clip_numbers(times_s: np.ndarray, at_s: float, *, frames: int, step_s: float
     wanted = at_s + (np.arange(frames) - frames // 2) * step_s
     middles = (times_s[1:] + times_s[:-1]) / 2
     return np.searchsorted(middles, wanted - 1e-6)
+
+
+def moment_name(video_id: str, at_s: float) -> str:
+    """What an item that is a moment of a video is called."""
+    return f"{video_id},{at_s:.12g}"
+
+
+def moment_of(name: str) -> tuple[str, float]:
+    """(video, seconds) of a moment's name."""
+    video_id, _, at_s = name.rpartition(",")
+    return video_id, float(at_s)
 
 
 @dataclass(frozen=True)
@@ -103,6 +115,18 @@ class Clips:
 
     # -- which examples there are
 
+    def moments(self, rows: Sequence[Mapping[str, Any]], every_s: float) -> list[dict[str, Any]]:
+        """A row for each moment at a multiple of `every_s` in the rows' parts of their videos; see `moment_name`."""
+        found: dict[str, dict[str, Any]] = {}
+        for row in rows:
+            begin_s, end_s = self._span(row)
+            steps = range(math.ceil((begin_s - CLOSE_S) / every_s), math.ceil((end_s - CLOSE_S) / every_s))
+            for at_s in (step * every_s for step in steps):
+                name = moment_name(row["video_id"], at_s)
+                known = {"item_id": name, "ref_id": name, "start_s": at_s, "end_s": at_s + every_s}
+                found.setdefault(name, {**row, **known, "labels": None, "box_xyxy": None})
+        return list(found.values())
+
     def items(
         self, rows: Sequence[Mapping[str, Any]], annotations: Path | str, detections: Path | str | None
     ) -> list[dict[str, Any]]:
@@ -128,13 +152,22 @@ class Clips:
                     raise ValueError(f"{annotations}: item {item['item_id']!r}: a keyframe has one start_s")
                 item["truth"] = truth_of(own, str(annotations))
         if self.settings["boxes"] is not None:
-            table = None if detections is None else Path(detections)
-            self.keyframes = Keyframes(self.settings["boxes"], table, found)
+            self.keyframes = self._keyframes(None if detections is None else Path(detections), found)
         return found
+
+    def _keyframes(self, detections: Path | None, items: Sequence[Mapping[str, Any]]) -> Keyframes:
+        return Keyframes(self.settings["boxes"], detections, items)
 
     def teaches(self, item: Mapping[str, Any]) -> bool:
         """Whether there is anything to learn of an item: a keyframe must have a box."""
         return self.keyframes is None or self.keyframes.any_learnt(item)
+
+    def asked_about(self, items: Sequence[Mapping[str, Any]]) -> Counter[str]:
+        """item_id -> the boxes that it is asked about, whether or not a cut shows them."""
+        if self.keyframes is None:
+            return Counter()
+        least = None if self.ways is None else self.ways.min_score
+        return Counter({item["item_id"]: len(self.keyframes.asked(item, least).xyxy) for item in items})
 
     def _end_s(self, video_id: str) -> float:
         return length_s(self.reader.times_s(video_id))
@@ -219,10 +252,13 @@ class Clips:
             item["start_s"], min(item["end_s"], end_s)
         )
 
+    def _clip_numbers(self, video_id: str, at_s: float) -> np.ndarray:
+        """(T,) numbers of the frames of the clip round a moment."""
+        return clip_numbers(self.reader.times_s(video_id), at_s, **self.settings["clip"])
+
     def _frames(self, video_id: str, at_s: float) -> tuple[np.ndarray, np.ndarray]:
         """((T, H, W, C), (T,) times) of the clip round a moment. The last ones that were read are kept."""
-        times_s = self.reader.times_s(video_id)
-        numbers = clip_numbers(times_s, at_s, **self.settings["clip"])
+        times_s, numbers = self.reader.times_s(video_id), self._clip_numbers(video_id, at_s)
         key = (video_id, *numbers.tolist())
         if key not in self._read:
             self._read[key] = frames = self.reader.frames(video_id, numbers, self.signal)
@@ -293,11 +329,8 @@ class Clips:
             places = [divmod(n, len(self.ways)) for n in numbers]
             of = [rows[item] for item, _ in places]
             seen = [self.way(row, self.ways, way) for row, (_, way) in zip(of, places, strict=True)]
-        if len({one.frames.shape for one in seen}) > 1:
-            shapes = {one.frames.shape[1:3]: row["video_id"] for row, one in zip(of, seen, strict=True)}
-            raise ValueError(f"sample: crop: null needs frames of one size; videos have {shapes}")
         whole = num_classes if self.keyframes is None else None  # classes of a clip as a whole
-        batch = stacked([one.frames for one in seen], of, "frames") | targets(of, whole)
+        batch = self._media(seen, of) | targets(of, whole)
         if self.settings["labels"] == "frame" and "labels" in batch:
             for place, (row, one) in enumerate(zip(of, seen, strict=True)):
                 going_on = {label for time_s in one.times_s for label in labels_at(row, float(time_s))}
@@ -309,6 +342,13 @@ class Clips:
             batch |= boxes_of(of, seen, None if unknown else num_classes)
         batch["at"] = [(row["video_id"], one.at_s) for row, one in zip(of, seen, strict=True)]
         return batch
+
+    def _media(self, seen: Sequence[Seen], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """The keys of a batch that hold what is shown, and what rows say beside it."""
+        if len({one.frames.shape for one in seen}) > 1:
+            shapes = {one.frames.shape[1:3]: row["video_id"] for row, one in zip(rows, seen, strict=True)}
+            raise ValueError(f"sample: crop: null needs frames of one size; videos have {shapes}")
+        return stacked([one.frames for one in seen], list(rows), "frames")
 
 
 def _rooms(size: tuple[int, int], square: int) -> list[int]:

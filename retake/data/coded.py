@@ -17,11 +17,14 @@ from retake.data.array_index import window
 from retake.data.motion import read_coded
 from retake.data.motion_store import arrays_of
 from retake.data.packed import Packed, facts
-from retake.data.streams import Streams
+from retake.data.streams import Stream, Streams
 from retake.data.video import VideoError
 
 MOTION_BOUND_PX = 20.0  # displacements beyond it look the same to a network
-GROUPS = 2  # decoded groups of pictures that one reader keeps
+KEPT = (
+    64 * 2**20
+)  # bytes of decoded frames that one reader keeps: small views whole, of others the last groups
+STREAMS = 256  # videos whose table of packets one reader keeps
 
 
 @cache
@@ -146,7 +149,8 @@ class Stored(Coded):
 class Decoded(Coded):
     """Views of kind stream: frames are decoded, each group of pictures from its I-frame to the last that is asked for.
 
-    What was decoded of the last groups is kept. Whoever comes back to one for more gets the whole of it decoded.
+    What was decoded last is kept, up to KEPT bytes. Whoever comes back to a group for more gets the whole of it
+    decoded.
     """
 
     arrays: Streams
@@ -154,12 +158,22 @@ class Decoded(Coded):
     def __init__(self, arrays: Streams):
         super().__init__(arrays)
         self._groups: OrderedDict[tuple[str, str, int], dict[int, np.ndarray]] = OrderedDict()
+        self._streams: OrderedDict[str, Stream] = OrderedDict()
+        self._bytes = 0  # of the frames in _groups
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_groups": OrderedDict()}
+        return self.__dict__ | {"_groups": OrderedDict(), "_streams": OrderedDict(), "_bytes": 0}
+
+    def _stream(self, video_id: str) -> Stream:
+        if video_id not in self._streams:
+            self._streams[video_id] = self.arrays.stream(video_id)
+        self._streams.move_to_end(video_id)
+        if len(self._streams) > STREAMS:
+            self._streams.popitem(last=False)
+        return self._streams[video_id]
 
     def _facts(self, video_id: str) -> dict[str, Any]:
-        is_key = self.arrays.stream(video_id).is_key
+        is_key = self._stream(video_id).is_key
         gops = np.cumsum(is_key) - 1
         return {
             "kinds": np.where(is_key, "I", "P"),
@@ -169,28 +183,35 @@ class Decoded(Coded):
         }
 
     def _has(self, video_id: str, signal: str) -> np.ndarray:
-        is_key = self.arrays.stream(video_id).is_key
+        is_key = self._stream(video_id).is_key
         if signal == "rgb":
             return np.ones_like(is_key)
         return is_key if signal == "iframe" else ~is_key
 
     def _frames(self, video_id: str, numbers: list[int], signal: str) -> dict[int, np.ndarray]:
-        stream, found = self.arrays.stream(video_id), {}
+        stream, found = self._stream(video_id), {}
         for (first, last), group in groupby(numbers, stream.group):
             asked, key = list(group), (video_id, signal, first)
             kept = self._groups.pop(key, None)
+            self._bytes -= _size(kept)
             where = f"{self.index}: video {video_id!r}: frames {first} to {last - 1}"
             if kept is None or not kept.keys() >= set(asked):
                 wanted = asked if kept is None else range(first, last)
                 only, data = {n - first for n in wanted}, stream.bytes_of(first, last)
                 kept = {first + n: array for n, array in _decoded(data, signal, only, where)}
             self._groups[key] = kept
-            while len(self._groups) > GROUPS:
-                self._groups.popitem(last=False)
+            self._bytes += _size(kept)
+            while self._bytes > KEPT and len(self._groups) > 1:
+                self._bytes -= _size(self._groups.popitem(last=False)[1])
             if missing := [n for n in asked if n not in kept]:
                 raise ValueError(f"{where}: decode without the {signal} of frame {missing[0]}")
             found |= {n: kept[n] for n in asked}
         return found
+
+
+def _size(group: dict[int, np.ndarray] | None) -> int:
+    """Bytes of a group's decoded frames."""
+    return sum(frame.nbytes for frame in group.values()) if group else 0
 
 
 def _decoded(data: np.ndarray, signal: str, only: set[int], where: str) -> Iterator[tuple[int, np.ndarray]]:

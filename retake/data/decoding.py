@@ -105,7 +105,6 @@ class Source:
         self.damaged += sum(frame.is_corrupt for frame in frames)
         return frames
 
-
     def _decoded(self, packet: Any | None) -> tuple[list[Any], bool]:
         """(frames, whether their checksums are right); a frame without any is taken to be."""
         codec = self.stream.codec_context
@@ -280,7 +279,7 @@ def scan(path: Path, limits: Limits, look: Callable[[Source], bool] = lambda _: 
             if packet.is_keyframe:
                 keys.append(packet.pts)
             if wanted:
-                steady = steady and not (packet.is_corrupt or any(map(packet.has_sidedata, NEW_HEADERS)))
+                steady = steady and not (packet.is_corrupt or _new_header(packet))
                 first = first or next(iter(source.decode(packet)), None)
         if wanted and first is None:
             first = next(iter(source.decode(None)), None)
@@ -297,6 +296,12 @@ def scan(path: Path, limits: Limits, look: Callable[[Source], bool] = lambda _: 
             keys=tuple(sorted(keys)) if seekable else (),
             look=_look(source, first, steady, min(sizes)) if first else None,
         )
+
+
+def _new_header(packet: Any) -> bool:
+    """Whether the stream changes at a packet. Asked of each, most of which carry nothing beside their picture."""
+    beside = next(packet.iter_sidedata(), None)
+    return beside is not None and any(map(packet.has_sidedata, NEW_HEADERS))
 
 
 def _look(source: Source, first: Any, steady: bool, smallest: int) -> Look:

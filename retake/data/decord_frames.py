@@ -11,6 +11,7 @@ share it where PyAV interpolates: colours differ by less than 3 of 255 levels in
 """
 
 import ctypes
+import math
 import time
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
@@ -18,8 +19,10 @@ from heapq import heappushpop
 from itertools import pairwise
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import av
+import numpy as np
 
 from retake.data.decoding import Limits, Source, Timeline, VideoError
 
@@ -106,6 +109,8 @@ def frames(
 ) -> Iterator[tuple[int, av.VideoFrame]]:
     """Numbers and pictures (rgb24, full size) of the `wanted` frames of a file that has `num_frames`, ascending.
 
+    Each picture is overwritten by the next.
+
     Decodes the whole file on one thread, at times ahead of who takes the frames; one file at a time. Raises
     DecordError where decord fails or finds another number of frames, at the latest after the last of them:
     only what a loop to the end gave is sound. VideoError after `limits.seconds`.
@@ -117,6 +122,7 @@ def frames(
     _Log.one.acquire()
     _heard.cache_clear()
     until, at, before, reader = time.monotonic() + limits.seconds, 0, _Log.complaints, None
+    picture = None
     try:
         reader = decord.VideoReader(f"file:{path}", ctx=decord.cpu(0), num_threads=1, fault_tol=NO_FAULTS)
         if len(reader) != num_frames:
@@ -131,7 +137,8 @@ def frames(
             if _Log.complaints > before:
                 break
             if n in wanted:
-                yield n, av.VideoFrame.from_ndarray(frame.asnumpy(), format="rgb24")
+                picture = picture or _Picture(frame.shape)
+                yield n, picture.of(frame)
         del frame
         reader = None  # its thread has ended when it is gone: all complaints are in
         if _Log.complaints > before:
@@ -144,6 +151,27 @@ def frames(
         _Log.one.release()
 
 
+class _Picture:
+    """A frame of PyAV's into which frames of decord are copied, each once."""
+
+    PAST_END = 64  # bytes that swscale may touch behind the last row
+
+    def __init__(self, shape: tuple[int, int, int]):
+        self.shape, self.size = shape, math.prod(shape)
+        self.data = np.zeros(self.size + self.PAST_END, dtype=np.uint8)
+        self.frame = av.VideoFrame.from_numpy_buffer(self.data[: self.size].reshape(shape), format="rgb24")
+
+    def of(self, frame: Any) -> av.VideoFrame:
+        """`frame` (decord's NDArray) as a picture, until the next call. Raises DecordError where the size changes."""
+        from decord._ffi.base import _LIB, check_call
+
+        if frame.shape != self.shape or frame.dtype != "uint8":
+            raise DecordError(f"a frame of {frame.shape} {frame.dtype}, expected {self.shape} uint8")
+        to = self.data.ctypes.data_as(ctypes.c_void_p)
+        check_call(_LIB.DECORDArrayCopyToBytes(frame.handle, to, ctypes.c_size_t(self.size)))
+        return self.frame
+
+
 def stops(keys: list[int], wanted: Collection[int], num_frames: int) -> list[int]:
     """Frames to be read so that decord skips to each from the one before, and never jumps to a key frame.
 
@@ -152,5 +180,6 @@ def stops(keys: list[int], wanted: Collection[int], num_frames: int) -> list[int
     """
     if keys[:1] != [0]:
         raise DecordError("does not start with a key frame")
-    ends = {key - 1 for key in keys[1:]}
-    return sorted({*wanted, *ends, *range(0, num_frames, STRIDE), num_frames - 1})
+    needed = sorted({*wanted, *(key - 1 for key in keys[1:]), num_frames - 1})
+    between = [n for before, after in pairwise([-1, *needed]) for n in range(before + STRIDE, after, STRIDE)]
+    return sorted(needed + between)

@@ -120,7 +120,7 @@ def read_detections(
         where = f"{root}: detections of {dataset}: row {number}: video {video_id!r}"
         if not (np.isfinite(time_s) and time_s >= 0 and 0 <= score <= 1):
             raise ValueError(f"{where}: time {time_s}, score {score}; expected seconds, and 0 to 1")
-        xyxy = tuple(checked([box], where)[0].tolist())
+        xyxy = tuple(checked([box], where, some_area=False)[0].tolist())
         one = Detection(video_id, float(time_s), xyxy, float(score), label)
         if without_area(xyxy):
             failures.append(lost(one, str(root)))
@@ -163,10 +163,11 @@ def read_table(path: Path) -> pa.Table:
 
 
 class Found(NamedTuple):
-    """The boxes of one step of a video, the best scored first: (N, 4), and where features lie, their rows (N,)."""
+    """The boxes of one step of a video, the best scored first: (N, 4), where features lie, their rows (N,), and scores."""
 
     xyxy: np.ndarray
     rows: np.ndarray
+    scores: np.ndarray
 
 
 def by_step(
@@ -205,7 +206,6 @@ def by_step(
             xyxy = checked(
                 [boxes[n] for n in best], f"{path}: video {place[0]!r} at {place[1] * every_s:g} s"
             )
-            picked[place] = Found(
-                xyxy, np.array([-1 if rows[n] is None else rows[n] for n in best], np.int64)
-            )
+            own = np.array([-1 if rows[n] is None else rows[n] for n in best], np.int64)
+            picked[place] = Found(xyxy, own, np.array([scores[n] for n in best], np.float64))
     return picked

@@ -212,7 +212,7 @@ def row_of(
 ) -> dict[str, Any]:
     """The index row of a whole video: `place` is its first row in `array` and their number.
 
-    `facts` has duration_s, fps, width and height; and decoder, where pictures were decoded.
+    `facts` has duration_s, fps, width and height; and decoder and num_damaged, where pictures were decoded.
     """
     return {
         "video_id": video_id,
@@ -227,4 +227,5 @@ def row_of(
         "width": facts.width,
         "height": facts.height,
         "decoder": getattr(facts, "decoder", None),
+        "damaged": getattr(facts, "num_damaged", None),
     }

@@ -5,8 +5,10 @@ The order of a run is a function of (seed, epoch) and nothing else: a resumed ru
 seen.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,9 @@ from torch.nn.functional import interpolate
 from retake.data.array_index import Arrays
 from retake.data.batches import frame_labels, stacked, targets, told
 from retake.data.clips import Clips
-from retake.data.memory import Windows, remembering
+from retake.data.memory import Memory, Windows, remembering
 from retake.data.sampled import Asked, Pictures, Sampler, by_item
+from retake.data.stored import Stored
 
 COLUMNS = [
     "item_id", "ref_id", "video_id", "start_s", "end_s", "text_in", "text_out", "options", "labels", "value",
@@ -30,12 +33,19 @@ KINDS = ("frames", "features", "stream", "motion", "flow", "text")
 ROWS = ("all", "one_per_item", "by_item")
 
 
-def read_rows(annotations: Path | str, split: str, *also: str) -> list[dict[str, Any]]:
-    """The rows of one split, as they stand in the table, with further columns. Raises ValueError if there is none."""
-    table = pq.read_table(annotations, columns=[*COLUMNS, "split", *also])
-    rows = [row for row in table.to_pylist() if row.pop("split") == split]
-    if not rows:
-        raise ValueError(f"{annotations}: no row of split {split!r}")
+def read_rows(annotations: Path | str, split: str | list[str], *also: str) -> list[dict[str, Any]]:
+    """The rows of one split, or of several, as they stand in the table, with further columns.
+
+    Raises ValueError if there is none of a split.
+    """
+    splits, seen = [split] if isinstance(split, str) else split, set()
+    rows = []
+    for row in pq.read_table(annotations, columns=[*COLUMNS, "split", *also]).to_pylist():
+        if (of := row.pop("split")) in splits:
+            rows.append(row)
+            seen.add(of)
+    if missing := [one for one in splits if one not in seen]:
+        raise ValueError(f"{annotations}: no row of split {missing[0]!r}")
     return rows
 
 
@@ -45,6 +55,7 @@ class Source:
     kind    frames: uint8 (T, H, W, 3) a video; features: (T, C), or (T, S, C) of S places; stream, motion, flow:
             what data/coded reads; text: rows are seen without their videos
     sample  which frames, and which part of them, an example has (data/sampled; clips: data/clips); None: all, whole
+    stored  index and made_of of a bank whose rows are read in the place of clips (data/stored)
     A row whose part of its video is no clip of the index, but holds several, is a row of each.
     """
 
@@ -63,6 +74,8 @@ class Source:
         if not self.rows:
             raise ValueError(f"{spec['index']}: none of the videos of split {spec['split']!r} is in it")
         if isinstance(self.sampler, Clips):
+            if spec.get("every_s") is not None:
+                self.rows = self.sampler.moments(self.rows, spec["every_s"])
             self.rows = self.sampler.items(self.rows, spec["annotations"], spec.get("detections"))
         elif self.sampler is not None and spec["sample"]["labels"] == "frame":
             self.rows = by_item(self.rows)
@@ -88,6 +101,10 @@ class Source:
             raise ValueError(f"data: kind {self.kind} needs an index")
         index, sample = Path(self.spec["index"]), self.spec.get("sample")
         cutter = Sampler if sample is None or sample.get("clip") is None else Clips
+        if (stored := self.spec.get("stored")) is not None:
+            if cutter is not Clips:
+                raise ValueError("data: stored: rows of a bank stand for clips; expected sample.clip")
+            cutter = partial(Stored, memory=Memory(stored["index"], stored.get("made_of")))
         if self.kind in ("frames", "features"):
             arrays = Arrays(index)
             return arrays, None if sample is None else cutter(sample, Pictures(arrays), None)
@@ -113,6 +130,10 @@ class Source:
         if self.asked is not None and self.sampler is None:
             raise ValueError("protocol: clips and crops are cut from frames of a source that has sample")
         return len(self.rows) * (1 if self.asked is None else len(self.asked))
+
+    def asked_about(self) -> Counter[str]:
+        """Boxes that each item is asked about once `ask` was called; of a source without clips none."""
+        return self.sampler.asked_about(self.rows) if isinstance(self.sampler, Clips) else Counter()
 
     def parts(self, at_once: int) -> list[Sequence[int]]:
         """All batch rows once `ask` was called, in order and at most `at_once` together: what `batch` takes at a time."""
@@ -245,13 +266,13 @@ def _scaled_and_cropped(clip: np.ndarray, shape: Any, rng: np.random.Generator |
 
 
 def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """The batch's tensors on `device`; frames become float32 in [0, 1] there, features and memory float32."""
+    """The batch's tensors on `device`; frames become float32 in [0, 1] there, features, memory and stored rows float32."""
     moved = {
         k: v.to(device, non_blocking=True) if isinstance(v, torch.Tensor) else v for k, v in batch.items()
     }
     if "frames" in moved and moved["frames"].dtype == torch.uint8:
-        moved["frames"] = moved["frames"].float() / 255
-    for name in ("features", "memory"):
+        moved["frames"] = moved["frames"].float().div_(255)  # a second array would cost more than the sum
+    for name in ("features", "memory", "stored"):
         if name in moved:
             moved[name] = moved[name].float()
     return moved

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
-from retake.data.row_index import EVERY_S, MADE_OF, sha256_of
+from retake.data.row_index import BOXES, EVERY_S, MADE_OF, sha256_of
 
 COLUMNS = ("video_id", "start_s", "array", "row", "num_rows")
 NEAR_S = 1e-6
@@ -137,6 +137,45 @@ class Memory:
             self._maps.popitem(last=False)
         return array
 
+    def steps(self, video_id: str) -> range:
+        """Numbers of the steps that it has of a video, of which step n begins at n * every_s. Raises ValueError."""
+        held = self._video(video_id)
+        return range(held.first, held.first + len(held.begins) - 1)
+
+    def step(self, video_id: str, number: int) -> np.ndarray:
+        """(R, C) of the stored type: all rows of one step; of one that it does not have none. Raises ValueError."""
+        array, rows = self._rows(video_id, number)
+        if rows.start == rows.stop:
+            return np.zeros((0, self.width), self.dtype)
+        return self._array(array)[rows]
+
+    def boxes(self, video_id: str, number: int) -> np.ndarray:
+        """(R, 5): the boxes that the rows of a step are of, xyxy in [0, 1] of the whole frame, and their scores.
+
+        Raises ValueError where they are not those of the rows, or no boxes.
+        """
+        array, rows = self._rows(video_id, number)
+        name = (Path(array).parent / BOXES).as_posix()
+        have = self._array(name) if (self.index.parent / name).is_file() else np.zeros((0, 5))
+        if have.shape != (len(self._array(array)), 5):
+            raise ValueError(
+                f"{self.index.parent / name}: expected a box and its score of each of {len(self._array(array))} rows, "
+                f"found an array of shape {have.shape}"
+            )
+        return have[rows]
+
+    def _rows(self, video_id: str, number: int) -> tuple[str, slice]:
+        held, steps = self._video(video_id), self.steps(video_id)
+        if number not in steps:
+            return held.array, slice(0, 0)
+        begin, end = held.begins[number - held.first : number - held.first + 2]
+        return held.array, slice(int(begin), int(end))
+
+    def _video(self, video_id: str) -> Held:
+        if video_id not in self._held:
+            raise ValueError(f"{self.index}: no video {video_id!r}; the bank has {len(self._held)} others")
+        return self._held[video_id]
+
     def window(
         self, video_id: str, at_s: float, *, window_s: float, per_step: int, direction: str = "both",
         rng: np.random.Generator | None = None,
@@ -145,9 +184,7 @@ class Memory:
 
         Raises ValueError where the bank does not have the video.
         """
-        if video_id not in self._held:
-            raise ValueError(f"{self.index}: no video {video_id!r}; the bank has {len(self._held)} others")
-        held = self._held[video_id]
+        held = self._video(video_id)
         steps = steps_of(at_s, window_s=window_s, every_s=self.every_s, direction=direction)
         keep = np.zeros(len(steps) * per_step, bool)
         begin = max(steps.start - held.first, 0)

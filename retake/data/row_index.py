@@ -13,6 +13,7 @@ from retake.data.array_index import index_arrays
 
 MADE_OF = "made_of"  # keys of a bank's metadata: digests of what filled it,
 EVERY_S = "every_s"  # and the seconds of a step
+BOXES = "boxes.npy"  # beside an array of rows: the boxes that they are of, and their scores
 
 
 def sha256_of(path: Path) -> str:
@@ -72,7 +73,7 @@ def index_rows(
             raise ValueError(f"{paths[0].parent.parent}: its shards have several {what}: {said}")
     if not forms:
         raise ValueError(f"{paths[0].parent.parent}: holds not one row of features")
-    index_arrays(shards=paths, index_out=index_out)
+    index_arrays(shards=paths, index_out=index_out, beside=[BOXES])
     with pq.ParquetFile(index_out) as file:
         table = file.read()
     said = {MADE_OF: json.dumps(made_of, sort_keys=True), EVERY_S: next(iter(steps))}

@@ -141,6 +141,13 @@ def _packets_for(timeline: Timeline, window: tuple[int, int], chosen: list[int],
     return {timeline.order[n] for first, last in ends.items() for n in range(first, last + 1)}, True
 
 
+def _pixels(frame: av.VideoFrame) -> np.ndarray:
+    """(H, W, 3) of an rgb24 frame where it lies: whoever keeps it copies it, once and what is wanted of it."""
+    plane = frame.planes[0]
+    lines = np.frombuffer(plane, dtype=np.uint8).reshape(-1, plane.line_size)
+    return lines[: frame.height, : 3 * frame.width].reshape(frame.height, frame.width, 3)
+
+
 class _Canvas:
     """Turns decoded frames into rows of one array: upright, RGB, scaled and cut as `place` says."""
 
@@ -160,8 +167,10 @@ class _Canvas:
             scaled = self.scaler.reformat(frame, width, height, "rgb24", interpolation=SCALING, threads=1)
         except (av.FFmpegError, OSError):  # a matrix that swscale does not know, such as YCgCo
             raise VideoError(self.path, f"no way from {frame.format.name} to RGB with its colours") from None
-        upright = np.rot90(scaled.to_ndarray(), turns)
-        self.rgb[rows] = upright[to.top : to.top + to.out_height, to.left : to.left + to.out_width]
+        upright = np.rot90(_pixels(scaled), turns)
+        part = upright[to.top : to.top + to.out_height, to.left : to.left + to.out_width]
+        for row in rows:
+            self.rgb[row] = part
 
     def _begin(self, frame: Any, turns: int) -> None:
         size = (frame.width, frame.height) if turns % 2 else (frame.height, frame.width)

@@ -1,7 +1,8 @@
 """`python -m retake.estimate TARGET --scale paper`: days, GPU-days, disk and download, from rates that were measured.
 
 `python -m retake.estimate --measure results/paper --machine "one H100" > rates.yaml` takes rates from the records of
-jobs that ended there. TARGET is a file or a rule, as one gives it to snakemake; what is done is not counted.
+jobs that ended there. What a download takes hangs on your line: `--line` tells. TARGET is a file or a rule, as one
+gives it to snakemake; what is done is not counted.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import yaml
 from retake.estimate.amounts import Amounts
 from retake.estimate.cost import costs_of, told
 from retake.estimate.jobs import jobs_of
-from retake.estimate.rates import measured, read_rates
+from retake.estimate.rates import measured, read_rates, told_line
 from retake.plan import Plan
 from retake.schema.strict import SettingError, read_yaml
 
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--rates", type=Path, action="append", metavar="FILE", help="instead of the project's own"
     )
     parser.add_argument("--count", action="append", default=[], metavar="NAME=NUMBER", help="as clips=5e7")
+    parser.add_argument("--line", type=float, metavar="MB_PER_S", help="what your line brings, for downloads")
     parser.add_argument("--measure", type=Path, metavar="RESULTS", help="take rates from the records there")
     parser.add_argument("--machine", help="what they were measured on")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="what its workers were")
@@ -55,6 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
             files = given.rates or sorted(HERE.glob("*.yaml"))
             plan = Plan(read_yaml("config.yaml") | {"scale": given.scale})
             amounts, rates = Amounts(plan, counts(given.count)), read_rates(files)
+            rates += told_line(given.line) if given.line is not None else []
             costs = costs_of(jobs_of(given.target, given.scale), rates, amounts, given.scale)
             said = told(given.target, given.scale, costs, amounts)
     except SettingError as error:

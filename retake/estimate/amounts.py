@@ -4,12 +4,11 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from retake.estimate.jobs import Needed
+from retake.estimate.rates import FETCHING
 from retake.schema.strict import SettingError
 
 if TYPE_CHECKING:
     from retake.plan import Plan
-
-FETCHING = ("download_release", "fetch_weights")
 
 
 class Amounts:
@@ -93,7 +92,9 @@ class Amounts:
             examples = 0.0
             for source in stage.data:
                 name = dataset if source.dataset == "target" else source.dataset
-                examples += source.share * self._rows(name, source.split, source.rows)
+                examples += source.share * sum(
+                    self._rows(name, split, source.rows) for split in source.splits
+                )
             steps = ceil(examples / stage.batch.effective) * stage.length.epochs
         if stage.length.patience is not None:
             self._assume(f"{method}: stages that may end early go on to their last step")

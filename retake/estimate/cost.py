@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from retake.estimate.amounts import FETCHING, Amounts
+from retake.estimate.amounts import Amounts
 from retake.estimate.jobs import Needed
-from retake.estimate.rates import Rate, rate_of
+from retake.estimate.rates import FETCHING, Rate, rate_of
 from retake.schema.strict import SettingError
 
 GB, HOUR, DAY = 1e9, 3600, 86400
@@ -81,5 +81,5 @@ def told(target: str, scale: str, costs: list[Cost], amounts: Amounts) -> str:
     lines += [f"  {line}" for line in amounts.said]
     for rate in {id(cost.rate): cost.rate for cost in costs}.values():
         of = "".join(f" {key}={value}" for key, value in rate.where.items())
-        lines.append(f"  {rate.rule}{of}: measured on {rate.machine}, {rate.date}, by `{rate.command}`")
+        lines.append(f"  {rate.rule}{of}: {rate.source}")
     return "\n".join(lines) + "\n"

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 
+from retake.schema.card import TOKENIZERS
 from retake.schema.strict import SettingError
 
 JOB = re.compile(r"^(?:local)?rule (\w+):$")
@@ -39,13 +40,21 @@ def jobs_of(target: str, scale: str) -> list[Needed]:
     return parsed(said)
 
 
+def _without_tokenizer(rule: str) -> str:
+    end = next((f"_{kind}" for kind in TOKENIZERS if rule.endswith(f"_{kind}")), "")
+    return rule.removesuffix(end)
+
+
 def parsed(said: str) -> list[Needed]:
-    """The jobs that a dry run lists; those that only collect (no output of their own) are left out."""
+    """The jobs that a dry run lists; those that only collect (no output of their own) are left out.
+
+    Rules that differ in the files of a tokenizer alone are one.
+    """
     found: list[Needed] = []
     works = False
     for line in said.splitlines():
         if match := JOB.match(line):
-            found.append(Needed(match[1]))
+            found.append(Needed(_without_tokenizer(match[1])))
             works = False
         elif line.startswith("    output: "):
             works = True

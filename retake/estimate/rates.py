@@ -11,6 +11,7 @@ from retake.schema.record import Record
 from retake.schema.strict import SettingError, Strict, checked_as, read_yaml
 
 OF_TRAINING = "train_stage"
+FETCHING = ("download_release", "fetch_weights")
 
 
 class Rate(Strict):
@@ -30,7 +31,14 @@ class Rate(Strict):
     workers: PositiveInt = 1  # how many work at the same time
     command: str = Field(min_length=1)
     machine: str = Field(min_length=1)
-    date: datetime.date
+    date: datetime.date | None  # None: it was told, not measured, which no file may say
+
+    @property
+    def source(self) -> str:
+        """Where it is from, for people."""
+        if self.date is None:
+            return f"as told by {self.command}"
+        return f"measured on {self.machine}, {self.date}, by `{self.command}`"
 
 
 class Rates(Strict):
@@ -43,6 +51,8 @@ def read_rates(files: Iterable[Path]) -> list[Rate]:
     rates = []
     for file in files:
         for rate in checked_as(Rates, read_yaml(file), file).rates:
+            if rate.date is None:
+                raise SettingError(f"{file}: rates: date: {rate.rule}: expected the day of the measurement")
             place = (rate.rule, tuple(sorted(rate.where.items())), rate.scale)
             if place in found:
                 raise SettingError(f"{file}: a rate of {rate.rule} stands in {found[place]}, too")
@@ -59,6 +69,19 @@ def rate_of(rates: Iterable[Rate], rule: str, wildcards: dict[str, str], scale: 
         if rate.rule == rule and rate.scale in (scale, "both") and rate.where.items() <= wildcards.items()
     ]
     return max(fits, key=lambda rate: len(rate.where), default=None)
+
+
+def told_line(mb_per_s: float) -> list[Rate]:
+    """Rates of what downloads, over a line of so many megabytes a second. Raises SettingError unless above 0."""
+    if not mb_per_s > 0:
+        raise SettingError(f"--line {mb_per_s:g}: expected megabytes a second, above 0")
+    return [
+        Rate(
+            rule=rule, scale="both", unit="byte", per_s=mb_per_s * 1e6, bytes_per_unit=1, device="cpu",
+            command=f"--line {mb_per_s:g}", machine="your line", date=None,
+        )
+        for rule in FETCHING
+    ]  # fmt: skip
 
 
 def measured(results: Path, *, machine: str, device: Literal["cpu", "gpu"]) -> list[Rate]:

@@ -13,7 +13,7 @@ from retake.labelling.clips import Clip, stacked
 from retake.labelling.judging import wrong_with
 from retake.schema.labels import Labeller
 from retake.schema.record import digest_of
-from retake.training.checkpoint import read_tensors
+from retake.training.checkpoint import Undrawn, read_tensors
 from retake.training.devices import autocast, deterministic
 
 SAMPLING = ("top_p", "top_k", "repetition_penalty", "min_length", "max_length")
@@ -47,7 +47,8 @@ class Captioner:
         files = {path.name: path.read_text(encoding="utf-8") for path in tokenizer}
         try:
             described = json.loads(Path(config).read_text(encoding="utf-8"))
-            self.network = module.from_config(described, files)
+            with Undrawn():
+                self.network = module.from_config(described, files)
             self.network.check_size(spec.size)
         except (ValueError, KeyError) as error:
             raise ValueError(f"{config}: {error}") from None

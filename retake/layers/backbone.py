@@ -38,7 +38,15 @@ class PixelScale(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """pixels (..., channels, H, W) in [0, 1]."""
-        return (pixels - self.mean) / self.std
+        mean, std = self.mean, self.std
+        if pixels.stride(-3) == 1:  # channels last: constants that lie alike are read row by row, not 3 by 3
+            mean, std = (_lying(part, pixels.shape[-2:]) for part in (mean, std))
+        return (pixels - mean) / std
+
+
+def _lying(constants: Tensor, size: torch.Size) -> Tensor:
+    """(channels, H, W) with channels last in memory."""
+    return constants.expand(-1, *size).permute(1, 2, 0).contiguous().permute(2, 0, 1)
 
 
 def over_frames(network: nn.Module, scale: PixelScale, frames: Tensor) -> Tensor:

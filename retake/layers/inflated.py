@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from retake.layers.convolutions import Conv3d
 from retake.layers.shapes import expect
 
 NORMS = ("affine", "batch")
@@ -84,21 +85,21 @@ class Bottleneck(nn.Module):
     ):  # fmt: skip
         super().__init__()
         inner = width // SHRINKS
-        self.conv1 = nn.Conv3d(width_in, inner, (frames, 1, 1), padding=(frames // 2, 0, 0), bias=False)
+        self.conv1 = Conv3d(width_in, inner, (frames, 1, 1), padding=(frames // 2, 0, 0), bias=False)
         self.bn1 = norm_of(norm, inner)
-        self.conv2 = nn.Conv3d(
+        self.conv2 = Conv3d(
             inner, inner, (1, 3, 3), stride=(1, stride, stride), padding=(0, dilation, dilation),
             dilation=(1, dilation, dilation), bias=False,
         )  # fmt: skip
         self.bn2 = norm_of(norm, inner)
-        self.conv3 = nn.Conv3d(inner, width, 1, bias=False)
+        self.conv3 = Conv3d(inner, width, 1, bias=False)
         self.bn3 = norm_of(norm, width)
         if norm == "batch":  # a block begins as its short cut
             nn.init.zeros_(self.bn3.weight)
         self.downsample = None
         if stride != 1 or width_in != width:
             self.downsample = nn.Sequential(
-                nn.Conv3d(width_in, width, 1, stride=(1, stride, stride), bias=False), norm_of(norm, width)
+                Conv3d(width_in, width, 1, stride=(1, stride, stride), bias=False), norm_of(norm, width)
             )
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -119,8 +120,8 @@ class NonLocal(nn.Module):
     def __init__(self, width: int, *, group_frames: int, norm: str):
         super().__init__()
         self.inner, self.group = width // 2, group_frames
-        self.theta, self.phi, self.g = (nn.Conv3d(width, self.inner, 1) for _ in range(3))
-        self.out = nn.Conv3d(self.inner, width, 1)
+        self.theta, self.phi, self.g = (Conv3d(width, self.inner, 1) for _ in range(3))
+        self.out = Conv3d(self.inner, width, 1)
         self.bn = norm_of(norm, width)
         for layer in (self.theta, self.phi, self.g, self.out):
             nn.init.normal_(layer.weight, std=0.01)
@@ -170,7 +171,7 @@ class InflatedResNet(nn.Module):
             group_frames=group_frames, norm=norm,
         )  # fmt: skip
         self.width, self.stride = widths[-1], HALVED * math.prod(strides)
-        self.conv1 = nn.Conv3d(3, stem, CONV1, stride=(1, 2, 2), padding=(2, 3, 3), bias=False)
+        self.conv1 = Conv3d(3, stem, CONV1, stride=(1, 2, 2), padding=(2, 3, 3), bias=False)
         self.bn1 = norm_of(norm, stem)
         self.pool1 = nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
         self.pool2 = nn.MaxPool3d((2, 1, 1), stride=(2, 1, 1))

@@ -1,6 +1,7 @@
 """Features of boxes in a clip: mean over time, RoIAlign, the largest over space (METHODS 8.1, head).
 
-Letters  B clips, N boxes of all clips together, C channels, T frames, H W cells, G cells of a side of a grid.
+Letters  B clips, N boxes of all clips together, C channels, T frames, H W cells, G cells of a side of a grid,
+         S steps of time, of which a network has fewer than frames.
 """
 
 import torch
@@ -45,19 +46,22 @@ def check_boxes(boxes: Tensor, box_item: Tensor, num_clips: int) -> None:
         raise ValueError(f"box_item: expected numbers below {num_clips}, the clips of the batch")
 
 
-GRIDS = ("detections", "global", 2, 4)  # what a row of a bank is of
+GRIDS = ("detections", "global", "steps", 2, 4)  # what a row of a bank is of
 
 
 def bank_rows(maps: Tensor, boxes: tuple[Tensor, Tensor] | None, grid: str | int = "detections") -> Tensor:
-    """What a bank keeps of clips: (N, C) of boxes, (B, C) of clips, (B, G * G, C) of the cells of a grid.
+    """What a bank keeps of clips: (N, C) of boxes, (B, C) of clips, (B, S, C) of steps, (B, G * G, C) of cells.
 
-    boxes  with box_item, as `region_features` takes them; without, and of grid "global", a clip's mean over all
+    boxes  with box_item, as `region_features` takes them; without, and of grid "global", a clip's mean over all; of
+           grid "steps" a mean over each step, of which the mean is the clip's
     Raises ValueError on a grid that nobody has.
     """
     if grid not in GRIDS:
         raise ValueError(f"grid: expected one of {', '.join(map(str, GRIDS))}, found {grid!r}")
     if isinstance(grid, int):
         return grid_features(maps, grid)
+    if grid == "steps":
+        return maps.mean(dim=(3, 4)).transpose(1, 2)
     if grid == "global" or boxes is None:
         return maps.mean(dim=(2, 3, 4))
     return region_features(maps, *boxes)

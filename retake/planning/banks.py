@@ -10,13 +10,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retake.planning.recipes import stages_of
+from retake.planning.taken import taken, there
 from retake.planning.training import Trainings
-from retake.schema.banks import Bank, Detector, detector_of
+from retake.schema.banks import Bank, Detector, banks_read, detector_of
 from retake.schema.card import Card
 from retake.schema.recipe import Recipe, Source
 from retake.schema.strict import SettingError, did_you_mean
 
 Job = dict[str, Any]
+ON = "@"  # <data set>@<videos>: by what was trained on the one, of the other's videos
+
+
+def trained_on(filled: Job) -> Any:
+    """The data set on which a bank's producer was trained; None where that is left open."""
+    return filled["dataset"] and filled["dataset"].partition(ON)[0]
+
+
+def seen_on(filled: Job) -> Any:
+    """The data set whose videos a bank holds."""
+    return filled["dataset"].rpartition(ON)[2]
 
 
 class Banks:
@@ -28,6 +40,7 @@ class Banks:
         recipe_files: dict[str, Path]
         chosen: dict[str, list[str]]
         views: dict[str, Job]
+        datasets: list[str]
         trainings: Trainings
 
         def _read(self, dataset: str, where: str) -> Card: ...
@@ -144,21 +157,40 @@ class Banks:
         """The file that reads the boxes that a data set brings."""
         return self.parser(str(self.detectors[detector].dataset))
 
+    def detector_on(self, detector: str, release: str) -> str:
+        """Who finds a detector's boxes in a release: itself, or of boxes that a data set brings its `elsewhere`."""
+        spec = self.detectors[detector]
+        if spec.dataset is None or spec.elsewhere is None or self.release_of(spec.dataset) == release:
+            return detector
+        return spec.elsewhere
+
     def _same_release(self, detector: str, release: str) -> None:
         dataset = self.detectors[detector].dataset
         if dataset is not None and self.release_of(dataset) != release:
             of = self.release_of(dataset)
             raise SettingError(
-                f"detectors.{detector}: {dataset!r} has boxes of release {of!r}, not of {release!r}"
+                f"detectors.{detector}: {dataset!r} has boxes of release {of!r}, not of {release!r}; "
+                "`elsewhere` names the detector that looks at others"
             )
 
     # --- banks of rows -------------------------------------------------------------------------------------
 
-    def bank_run(self, method: str, bank: str, dataset: str, seed: Any) -> Job:
-        """Which filling of a bank a run of a seed reads on a data set."""
+    def bank_run(self, method: str, bank: str, dataset: str, seed: Any, videos: str | None = None) -> Job:
+        """Which filling of a bank a run of a seed reads on a data set.
+
+        videos  another data set, whose videos the bank holds; its producer stays the one trained on `dataset`
+        """
         spec = self._rows_bank(method, bank)
         own = seed if spec.seed is None else spec.seed
-        return {"method": method, "bank": bank, "dataset": dataset, "seed": own if spec.variant else 0}
+        place = dataset if videos is None else f"{dataset}{ON}{videos}"
+        return {"method": method, "bank": bank, "dataset": place, "seed": own if spec.variant else 0}
+
+    def bank_places(self) -> list[str]:
+        """What may stand for the data set of a bank: its name, or with the videos of another, `<dataset>@<videos>`."""
+        return [
+            *self.datasets,
+            *(f"{name}{ON}{videos}" for name in self.datasets for videos in self.datasets),
+        ]
 
     def _rows_bank(self, method: str, bank: str) -> Bank:
         return self.recipes[method].banks[bank]
@@ -173,7 +205,7 @@ class Banks:
             where = f"{self.recipe_files[method]}: banks.{filled['bank']}.stage"
             known = did_you_mean(spec.stage, stages)
             raise SettingError(f"{where}: variant {spec.variant!r} has no stage {spec.stage!r}; {known}")
-        dataset = spec.dataset or filled["dataset"]
+        dataset = spec.dataset or trained_on(filled)
         run = {"method": method, "variant": spec.variant, "dataset": dataset, "seed": filled["seed"]}
         return run, spec.stage or stages[-1]
 
@@ -187,7 +219,7 @@ class Banks:
         if made is None and spec.like is None:
             return None
         variant = made[0]["variant"] if made else str(spec.like)
-        recipe = self.recipe_of(method, variant, made[0]["dataset"] if made else filled["dataset"])
+        recipe = self.recipe_of(method, variant, made[0]["dataset"] if made else trained_on(filled))
         stage = made[1] if made else stages_of(recipe, variant)[-1]
         entry = recipe.stages[stage].data[0]
         if entry.view is None or getattr(entry.sample, "clip", None) is None:
@@ -210,34 +242,59 @@ class Banks:
 
     def made_of(self, filled: Job) -> dict[str, str]:
         """What a bank is made of -> the file whose digest says which: checkpoint, media, detections."""
-        spec, release = self._rows_bank(filled["method"], filled["bank"]), self.release_of(filled["dataset"])
+        spec, release = self._rows_bank(filled["method"], filled["bank"]), self.release_of(seen_on(filled))
         found = {"media": f"{self.results}/media/{self.bank_view(filled)}/{release}/index.parquet"}
         if (made := self.producer(filled)) is not None:
             found["checkpoint"] = self.trainings.checkpoint(*made)
         elif spec.weights is not None:
             found["checkpoint"] = self.weights_path(spec.weights)
         if spec.detector is not None:
-            self._same_release(spec.detector, release)
-            found["detections"] = self.detections(spec.detector, release)
+            detector = self.detector_on(spec.detector, release)
+            self._same_release(detector, release)
+            found["detections"] = self.detections(detector, release)
         return found
 
-    def memory(self, run: Job, entry: Source, dataset: str) -> tuple[Job, Job]:
-        """(JSON, inputs) of the memory that a data entry of a run's stage has on a data set; empty: none."""
+    def given(self, filled: Job) -> list[str]:
+        """What a bank is made of and nothing makes for it: of other videos' bank the checkpoint of a training.
+
+        Raises SettingError where it is not there.
+        """
+        if ON not in filled["dataset"] or self._rows_bank(filled["method"], filled["bank"]).variant is None:
+            return []
+        there(self.made_of(filled)["checkpoint"])
+        return ["checkpoint"]
+
+    def memory(self, run: Job, entry: Source, dataset: str, videos: str | None = None) -> tuple[Job, Job]:
+        """(JSON, inputs) of the memory that a data entry of a run's stage has on a data set; empty: none.
+
+        videos  another data set, whose videos are seen; what was trained on `dataset` is taken as it is there
+        """
         if entry.memory is None:
             return {}, {}
-        filled = self.bank_run(run["method"], entry.memory.bank, dataset, run["seed"])
+        held, inputs = self._held(run, entry.memory.bank, dataset, videos)
+        job = entry.memory.model_dump(mode="json", exclude={"bank"}) | held
+        return {"memory": job}, inputs | {"memory": [held["index"]]}
+
+    def stored(self, run: Job, entry: Source, dataset: str) -> tuple[Job, Job]:
+        """(JSON, inputs) of the bank that a data entry of a run's stage reads in the place of its clips."""
+        if entry.stored is None:
+            return {}, {}
+        held, inputs = self._held(run, entry.stored.bank, dataset)
+        inputs["arrays"] += [path.replace("features.npy", "boxes.npy") for path in inputs["arrays"]]
+        return {"stored": held}, inputs | {"stored": [held["index"]]}
+
+    def _held(self, run: Job, bank: str, dataset: str, videos: str | None = None) -> tuple[Job, Job]:
+        """(index and what must have filled it, files) of the bank that a run reads on a data set."""
+        filled = self.bank_run(run["method"], bank, dataset, run["seed"], videos)
         folder, made_of = self.bank_folder(filled), self.made_of(filled)
-        job = entry.memory.model_dump(mode="json", exclude={"bank"})
-        job |= {"index": f"{folder}/index.parquet", "made_of": made_of}
-        arrays = [f"{folder}/shard{s}/features.npy" for s in self.shards(self.release_of(dataset))]
-        return {"memory": job}, {
-            "arrays": arrays, "memory": [job["index"]], "made_of": [made_of[name] for name in sorted(made_of)],
-        }  # fmt: skip
+        arrays = [f"{folder}/shard{s}/features.npy" for s in self.shards(self.release_of(seen_on(filled)))]
+        made = [made_of[name] for name in sorted(made_of) if name not in self.given(filled)]
+        return {"index": f"{folder}/index.parquet", "made_of": made_of}, {"arrays": arrays, "made_of": made}
 
     def rows_job(self, wildcards: Any) -> Job:
         """Inputs and JSON of one shard of a bank of rows."""
         filled = {key: wildcards[key] for key in ("method", "bank", "dataset", "seed")}
-        method, shard, release = filled["method"], wildcards["shard"], self.release_of(filled["dataset"])
+        method, shard, release = filled["method"], wildcards["shard"], self.release_of(seen_on(filled))
         spec, made_of, view = (
             self._rows_bank(method, filled["bank"]),
             self.made_of(filled),
@@ -248,7 +305,10 @@ class Banks:
         recipe: Job = {"bank": spec.told(), "module": None, "data": None}
         if entry is not None:
             inputs["arrays"] = self.shard_arrays(view, release, shard)
-            inputs["checkpoint"] = made_of["checkpoint"]
+            if self.given(filled):
+                recipe |= taken(made_of["checkpoint"])
+            else:
+                inputs["checkpoint"] = made_of["checkpoint"]
             recipe["data"] = {"kind": self.views[view]["kind"], "signal": entry.signal}
             recipe["data"] |= {"sample": entry.sample.model_dump(mode="json")} if entry.sample else {}
             recipe["module"] = f"retake.methods.{method}.model"
@@ -256,12 +316,12 @@ class Banks:
             inputs["config"] = self.weights_path(spec.weights, "config.json")
             recipe["module"] = f"retake.weights.{spec.weights}.model"
         if spec.detector is not None:
-            folder = self.detection_shard(spec.detector, release, shard)
+            folder = self.detection_shard(self.detector_on(spec.detector, release), release, shard)
             inputs["detections"] = f"{folder}/detections.parquet"
             if spec.rows == "objects":
                 inputs["arrays"] = [f"{folder}/features.npy"]
         if spec.part == "annotated":
-            inputs["annotations"] = self.annotations(filled["dataset"])
+            inputs["annotations"] = self.annotations(seen_on(filled))
         return {"inputs": inputs, "recipe": recipe}
 
     def rows_code(self, wildcards: Any) -> list[str]:
@@ -275,12 +335,14 @@ class Banks:
         """Inputs and JSON of the index of a bank of rows."""
         filled = {key: wildcards[key] for key in ("method", "bank", "dataset", "seed")}
         folders = [
-            f"{self.bank_folder(filled)}/shard{s}" for s in self.shards(self.release_of(filled["dataset"]))
+            f"{self.bank_folder(filled)}/shard{s}" for s in self.shards(self.release_of(seen_on(filled)))
         ]
         inputs: Job = {"shards": [f"{folder}/index.parquet" for folder in folders]}
-        inputs["arrays"] = [f"{folder}/features.npy" for folder in folders]
-        made_of = self.made_of(filled)
-        return {"inputs": inputs | made_of, "recipe": {}}
+        inputs["arrays"] = [f"{folder}/{file}.npy" for file in ("features", "boxes") for folder in folders]
+        given, made_of = self.given(filled), self.made_of(filled)
+        recipe = taken(made_of["checkpoint"]) if given else {}
+        inputs |= {name: path for name, path in made_of.items() if name not in given}
+        return {"inputs": inputs, "recipe": recipe}
 
     # --- which ---------------------------------------------------------------------------------------------
 
@@ -297,26 +359,27 @@ class Banks:
         """Every filling of a bank that a training or a prediction reads, each once."""
         found: dict[str, Job] = {}
         for run, entry, dataset in self.every_read():
-            if entry.memory is not None:
-                filled = self.bank_run(run["method"], entry.memory.bank, dataset, run["seed"])
+            for bank in banks_read(entry):
+                filled = self.bank_run(run["method"], bank, dataset, run["seed"])
                 found[self.bank_folder(filled)] = filled
         return list(found.values())
 
     def detected(self) -> list[tuple[str, str]]:
         """(detector, release) pairs that a bank, a training or a prediction reads; each once."""
         found = {
-            (name, self.release_of(dataset))
+            (self.detector_on(name, self.release_of(dataset)), self.release_of(dataset))
             for _, entry, dataset in self.every_read()
             if (name := detector_of(entry)) is not None
         }
         for filled in self.every_bank_run():
             if (name := self._rows_bank(filled["method"], filled["bank"]).detector) is not None:
-                found.add((name, self.release_of(filled["dataset"])))
+                release = self.release_of(seen_on(filled))
+                found.add((self.detector_on(name, release), release))
         return sorted(found)
 
     def every_bank_view(self) -> set[tuple[str, str]]:
         """(view, release) pairs that detectors and banks of rows look through."""
-        found = {(self.bank_view(b), self.release_of(b["dataset"])) for b in self.every_bank_run()}
+        found = {(self.bank_view(b), self.release_of(seen_on(b))) for b in self.every_bank_run()}
         looked = {(self.detectors[name].view, release) for name, release in self.detected()}
         return found | {(view, release) for view, release in looked if view is not None}
 

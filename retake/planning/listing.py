@@ -57,7 +57,13 @@ class Listing:
         def metrics_file(self, run: Job, protocol: str, split: str) -> str: ...
         def own_label_tables(self) -> list[str]: ...
         def check_label_target(self, word: str, labeller: str, file: str) -> None: ...
+        def check_submission_target(self, word: str, names: list[str]) -> None: ...
         def every_bank_view(self) -> set[tuple[str, str]]: ...
+
+    def folders(self) -> list[str]:
+        """Made even where nothing comes to lie in them: DVC takes up no output that is not there."""
+        kinds = ("detections", "features", "pseudolabels", "paraphrases", "items", "figures", "claims")
+        return [f"{self.results}/{kind}" for kind in kinds]
 
     def table_paths(self, headline: bool = False) -> list[str]:
         folder = f"{self.results}/tables"
@@ -82,6 +88,8 @@ class Listing:
                 )
             if kind == "captions":
                 self.check_caption_target(word, rest)
+            if kind == "submissions":
+                self.check_submission_target(word, rest)
             if kind == "pseudolabels" and len(rest) > 1:
                 self.check_label_target(word, *rest[:2])
             if kind not in ("tables", "figures") or len(rest) != 2:

@@ -19,6 +19,7 @@ from retake.schema.figures import (
     StillsFigure,
 )
 from retake.schema.figures_measured import MeasuredFigure, WindowExamplesFigure
+from retake.schema.metrics_file import items_of
 from retake.schema.quality import QualityRow
 from retake.schema.recipe import Recipe, Row, Table
 from retake.schema.strict import SettingError
@@ -236,7 +237,7 @@ class Reporting(MeasuredFigures):
             for v in spec.variants
         ]
         scores = [self.metrics_file(run, spec.protocol, spec.split) for run in runs]
-        per_item = [path.removesuffix(".json") + ".items.parquet" for path in scores]
+        per_item = [items_of(path).as_posix() for path in scores]
         if spec.kind == "bars":
             return {"per_item": per_item}
         shown = {d: self.arrays_of(self.release_of(d), next(iter(recipe.views)), None) for d in spec.datasets}
@@ -284,5 +285,5 @@ class Reporting(MeasuredFigures):
         return list(dict.fromkeys(paths))
 
     def claim_items(self, method: str) -> list[str]:
-        """The item scores that lie beside those metrics files."""
-        return [path.removesuffix(".json") + ".items.parquet" for path in self.claim_inputs(method)]
+        """The item scores that belong to those metrics files."""
+        return [items_of(path).as_posix() for path in self.claim_inputs(method)]

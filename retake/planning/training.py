@@ -7,7 +7,7 @@ target data set is trained once for all targets.
 from typing import TYPE_CHECKING, Any
 
 from retake.planning.recipes import overlaid, stages_of
-from retake.schema.banks import detector_of
+from retake.schema.banks import banks_read, detector_of
 from retake.schema.labels import NOT_SAID, RELEASE
 from retake.schema.recipe import Source, Stage, Start
 from retake.schema.record import digest_of
@@ -85,10 +85,10 @@ class Trainings:
         """All that decides what a data entry's memory and detections hold."""
         recipe, read = self.plan.recipes[method], dataset if entry.dataset == "target" else entry.dataset
         named, found = {detector_of(entry)}, []
-        if entry.memory is not None:
-            bank = recipe.banks[entry.memory.bank]
+        for name in banks_read(entry):
+            bank = recipe.banks[name]
             named.add(bank.detector)
-            found = [bank.model_dump(mode="json"), *self._made(method, entry.memory.bank, read)]
+            found += [bank.model_dump(mode="json"), *self._made(method, name, read)]
             if bank.like is not None:
                 like = self.plan.recipe_of(method, bank.like, read)
                 shown = like.stages[stages_of(like, bank.like)[-1]].data[0].model_dump(mode="json")
@@ -109,9 +109,9 @@ class Trainings:
         starts = [start for start in self.starts(method, variant, stage, dataset) if not start.weights]
         found = [(*self._origin(method, variant, start), start.dataset or dataset) for start in starts]
         for entry in self.plan.recipe_of(method, variant, dataset).stages[stage].data:
-            if entry.memory is not None:
+            for bank in banks_read(entry):
                 read = dataset if entry.dataset == "target" else entry.dataset
-                filled = {"method": method, "bank": entry.memory.bank, "dataset": read, "seed": 0}
+                filled = {"method": method, "bank": bank, "dataset": read, "seed": 0}
                 if (made := self.plan.producer(filled)) is not None:
                     found.append((made[0]["variant"], made[1], made[0]["dataset"]))
         return found
@@ -194,7 +194,7 @@ class Trainings:
     # --- jobs ----------------------------------------------------------------------------------------------
 
     def source(
-        self, views: Any, entry: Source, dataset: str, split: str, labels: str = RELEASE
+        self, views: Any, entry: Source, dataset: str, split: str | list[str], labels: str = RELEASE
     ) -> tuple[Job, Job]:
         """(JSON, inputs) of one data set's split as a stage's data `entry` sees it: through a view or from a bank.
 
@@ -214,17 +214,36 @@ class Trainings:
             data["sample"] = entry.sample.model_dump(mode="json")
         inputs: Job = {"annotations": [annotations], "index": [index], "arrays": list(arrays)}
         if (detector := detector_of(entry)) is not None:
-            data["detections"] = plan.detections(detector, release)
+            data["detections"] = plan.detections(plan.detector_on(detector, release), release)
             inputs["index"].append(data["detections"])
         return data, inputs
 
     def seen(
-        self, run: Job, views: Any, entry: Source, dataset: str, split: str, labels: str = RELEASE
+        self,
+        run: Job,
+        views: Any,
+        entry: Source,
+        dataset: str,
+        split: str | list[str],
+        labels: str = RELEASE,
+        *,
+        stored: bool = True,
     ) -> tuple[Job, Job]:
-        """What `source` gives, with the memory that the entry has in a run."""
-        data, inputs = self.source(views, entry, dataset, split, labels)
+        """What `source` gives, with the memory that the entry has in a run, and rows of a bank in the place of clips.
+
+        Of these only the index of the videos is read, for when frames are shown.  stored: False: clips are shown
+        """
+        data, shown = self.source(views, entry, dataset, split, labels)
+        inputs = {kind: list(paths) for kind, paths in shown.items()}
         memory, files = self.plan.memory(run, entry, dataset)
-        return data | memory, joined(inputs, files)
+        data, inputs = data | memory, joined(inputs, files)
+        if not stored or entry.stored is None:
+            return data, inputs
+        rows, files = self.plan.stored(run, entry, dataset)
+        inputs["arrays"] = [path for path in inputs["arrays"] if path not in shown["arrays"]]
+        if (table := data.pop("detections", None)) is not None:
+            inputs["index"].remove(table)
+        return data | rows, joined(inputs, files)
 
     def job(self, run: Job, stage: str) -> Job:
         """Inputs and JSON of one training stage."""
@@ -237,6 +256,7 @@ class Trainings:
         entries, inputs = [], {"annotations": [], "index": [], "arrays": []}
         for entry in spec.data:
             name = dataset if entry.dataset == "target" else entry.dataset
+            self.plan.check_stored(run, stage, entry, name)
             data, files = self.seen(run, recipe.views, entry, name, entry.split, entry.labels)
             entries.append({**data, "share": entry.share, "rows": entry.rows})
             inputs = joined(inputs, files)
@@ -244,7 +264,7 @@ class Trainings:
         if spec.validation is not None:
             validation, files = self._validation(run, recipe, spec, dataset)
             inputs = joined(inputs, files)
-        start = self._start(run, stage)
+        start = self.begins(run, stage)
         inputs["start"] = [s["checkpoint"] for s in start]
         if words := [path for s in start for path in s.get("tokenizer", {}).values()]:
             inputs["tokenizer"] = words
@@ -261,7 +281,9 @@ class Trainings:
     def _validation(self, run: Job, recipe: Any, spec: Stage, dataset: str) -> tuple[Job, Job]:
         first = spec.data[0]
         name = dataset if first.dataset == "target" else first.dataset
-        data, files = self.seen(run, recipe.views, first, name, spec.validation.split)
+        asked = spec.validation.protocol
+        stored = asked is None or self.plan.reads_stored(recipe, first, recipe.protocols[asked])
+        data, files = self.seen(run, recipe.views, first, name, spec.validation.split, stored=stored)
         protocol = None
         if spec.validation.protocol is not None:
             protocol = recipe.protocols[spec.validation.protocol].model_dump(mode="json", exclude_none=True)
@@ -272,7 +294,8 @@ class Trainings:
         at_once = spec.validation.at_once or spec.batch.at_once
         return {"data": data, "protocol": protocol, "at_once": at_once}, files
 
-    def _start(self, run: Job, stage: str) -> list[Job]:
+    def begins(self, run: Job, stage: str) -> list[Job]:
+        """What a stage of a run starts from: each file, and which of its tensors go where."""
         found = []
         for start in self.starts(run["method"], run["variant"], stage, run["dataset"]):
             words: Job = {}
@@ -304,9 +327,9 @@ class Trainings:
                 variant, origin = self._origin(run["method"], run["variant"], start)
                 found |= self.needed(self._at(run, variant, start), origin)
         for entry in self.plan.recipe_of(run["method"], run["variant"], run["dataset"]).stages[stage].data:
-            if entry.memory is not None:
+            for bank in banks_read(entry):
                 read = run["dataset"] if entry.dataset == "target" else entry.dataset
-                filled = self.plan.bank_run(run["method"], entry.memory.bank, read, run["seed"])
+                filled = self.plan.bank_run(run["method"], bank, read, run["seed"])
                 if (made := self.plan.producer(filled)) is not None:
                     found |= self.needed(*made)
         return found | {self.checkpoint(run, stage): (run, stage)}

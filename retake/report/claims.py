@@ -22,6 +22,7 @@ from retake.report.told_costs import read_costs
 from retake.report.told_labels import read_qualities
 from retake.report.verdict import in_unit
 from retake.schema.costs import COUNTED, TIMED, CostFile
+from retake.schema.metrics_file import items_of
 from retake.schema.quality import OF_LABELS, QualityFile
 from retake.schema.tasks import METRICS, TRAINED, TRAINING
 
@@ -120,8 +121,8 @@ def _statistics(metric: str, table: pd.DataFrame) -> np.ndarray | None:
 
 
 def _items_of(run: Measured, seeds: list[int]) -> list[pd.DataFrame]:
-    """The items table beside each seed's metrics file, by item_id."""
-    tables = [pd.read_parquet(run.paths[seed].with_suffix(".items.parquet")) for seed in seeds]
+    """The items table of each seed's metrics file, by item_id."""
+    tables = [pd.read_parquet(items_of(run.paths[seed])) for seed in seeds]
     return [table.set_index("item_id").sort_index() for table in tables]
 
 
@@ -310,7 +311,7 @@ def judge_claims(
     cost_files: Sequence[Path] = (),
     quality_files: Sequence[Path] = (),
 ) -> list[Judged]:
-    """Judge every claim of `claims` by metrics files and the items table beside each; write `out`.
+    """Judge every claim of `claims` by metrics files and the items table of each; write `out`.
 
     means says of which data sets a claim's data set is the mean.
     Seeds and items are drawn together and for both variants alike, 2,000 times, with a generator fixed by

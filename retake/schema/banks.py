@@ -28,6 +28,7 @@ class Detector(Strict):
 
     weights: Name | None = None  # a network that detects
     dataset: str | None = None  # a data set whose release has boxes of its own
+    elsewhere: Name | None = None  # with dataset: the detector that looks at other releases' videos
     view: Name | None = None  # of kind frames, sampled by the clock: what the network looks at
     classes: list[str] = []  # whose boxes are kept; left out: all
     keep: Score = 0.05  # boxes scored lower are not
@@ -43,6 +44,8 @@ class Detector(Strict):
             raise ValueError("expected exactly one of weights and dataset")
         if (self.weights is None) != (self.view is None):
             raise ValueError("view: expected exactly where weights are: a network looks at frames")
+        if self.elsewhere is not None and self.dataset is None:
+            raise ValueError("elsewhere: a network looks at every release; expected it with dataset")
         if self.features and self.weights is None:
             raise ValueError("features: boxes that a data set brings have none")
         return self
@@ -50,7 +53,9 @@ class Detector(Strict):
     def told(self) -> dict[str, Any]:
         """What its job reads: of released boxes, the data set and which of them are kept."""
         kept = {"dataset", "classes", "keep", "top"}
-        return self.model_dump(mode="json", include=kept if self.weights is None else None)
+        if self.weights is None:
+            return self.model_dump(mode="json", include=kept)
+        return self.model_dump(mode="json", exclude={"elsewhere"})
 
 
 class Memory(Strict):
@@ -60,6 +65,18 @@ class Memory(Strict):
     window_s: PositiveFloat  # a protocol may say another
     per_step: PositiveInt = 1  # rows of a second at most: drawn in training, the best ones to answer
     direction: Literal["both", "past"] = "both"
+
+
+class Stored(Strict):
+    """Rows of a bank that are read in the place of the clips of a stage's data, which are not shown again.
+
+    The network that made them must be the one that the stage starts from, and no part of it may be trained; nothing of
+    a clip is drawn but which of the stored steps within its row it is.
+    """
+
+    bank: Name
+    # whether answers are made from it, too, where a protocol asks for just what is stored; else they are from frames
+    answers: bool = False
 
 
 class Bank(Strict):
@@ -84,9 +101,8 @@ class Bank(Strict):
     )
     min_score: Score = 0.0  # boxes scored lower are not looked at
     top: PositiveInt | None = None  # boxes of a second at most, the best
-    grid: PositiveInt | None = (
-        None  # of rows: clips, cells a side, each of which is a row; left out: one of the whole
-    )
+    # of rows: clips. Cells a side, each a row; or steps: a row of each of the network's steps of time; left out: of all
+    grid: PositiveInt | Literal["steps"] | None = None
     at_once: PositiveInt = 64  # frames, or clips, in one forward pass
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"  # of that pass
     dtype: Literal["float32", "float16"] = "float32"  # of what is stored
@@ -132,6 +148,12 @@ class Bank(Strict):
 def check_detectors(detectors: Mapping[str, Detector], views: Mapping[str, View]) -> None:
     """What a detector looks at is there, and sampled by the clock. Raises ValueError of one line."""
     for name, detector in detectors.items():
+        if detector.elsewhere is not None:
+            _known(f"detectors.{name}.elsewhere", "detector", detector.elsewhere, detectors)
+            if detectors[detector.elsewhere].weights is None:
+                raise ValueError(
+                    f"detectors.{name}.elsewhere: {detector.elsewhere!r} is no network that looks"
+                )
         if detector.view is None:
             continue
         where = f"detectors.{name}.view"
@@ -182,12 +204,20 @@ def detector_of(source: Any) -> str | None:
     return getattr(boxes, "detector", None)
 
 
+def banks_read(source: Any) -> list[str]:
+    """The banks of rows that a stage's data entry reads."""
+    return [one.bank for one in (source.memory, source.stored) if one is not None]
+
+
 def check_read(where: str, source: Any, banks: Mapping[str, Bank], detectors: Mapping[str, Detector]) -> None:
     """What a stage's data entry reads is there: a bank of rows as a memory, one of frames as the data itself.
 
     Raises ValueError of one line.
     """
     bank, memory = source.bank, source.memory
+    if source.stored is not None:
+        _known(f"{where}.stored", "bank", source.stored.bank, banks)
+        check_stored(f"{where}.stored", source, banks[source.stored.bank])
     if (detector := detector_of(source)) is not None:
         _known(f"{where}.sample.boxes", "detector", detector, detectors)
     if bank is not None:
@@ -202,6 +232,34 @@ def check_read(where: str, source: Any, banks: Mapping[str, Bank], detectors: Ma
         if round(memory.window_s / read.every_s) < 1:
             said = f"{memory.window_s:g} s is less than a step of {memory.bank!r}, {read.every_s:g} s"
             raise ValueError(f"{where}.memory.window_s: {said}")
+
+
+def check_stored(where: str, source: Any, bank: Bank) -> None:
+    """What a data entry's clips would show is what its bank has rows of. Raises ValueError of one line."""
+    name, sample, boxes = source.stored.bank, source.sample, source.sample.boxes
+    wanted = "clips" if boxes is None else "boxes"
+    if bank.rows != wanted or isinstance(bank.grid, int):
+        have = "frames" if bank.rows is None else "cells" if bank.grid is not None else bank.rows
+        raise ValueError(f"{where}: examples are {wanted}; bank {name!r} has rows of {have}")
+    low, high = sample.short_side or (0, 0)
+    if sample.flip or low != high:
+        what = "flip" if sample.flip else "short_side"
+        raise ValueError(f"{where}: {what}: is drawn in training, and what is stored is not shown again")
+    if source.stored.answers and sample.at != "start":
+        raise ValueError(
+            f"{where}.answers: a clip asked about lies in its row's middle, where none is stored"
+        )
+    if boxes is None:
+        return
+    if boxes.truth:
+        raise ValueError(f"{where}: boxes.truth: rows are of detections alone; expected false")
+    if boxes.detector != bank.detector:
+        raise ValueError(
+            f"{where}: boxes of {boxes.detector!r}; bank {name!r} has those of {bank.detector!r}"
+        )
+    if boxes.min_score < bank.min_score:
+        said = f"boxes.min_score {boxes.min_score:g}"
+        raise ValueError(f"{where}: {said}; bank {name!r} has boxes of at least {bank.min_score:g}")
 
 
 def _known(where: str, kind: str, name: str, have: Mapping[str, Any]) -> None:

@@ -50,9 +50,17 @@ class Mini(Strict):
     options: dict[str, Any] = {}
 
 
+class Submission(Strict):
+    """What a server scores: the splits, and the ending of the file that submission.py writes for it."""
+
+    splits: list[str] = Field(min_length=1)
+    form: Literal["csv", "json", "txt"]
+
+
 class Card(Strict):
     """A data set: facts, no behaviour. What a reading of another's release leaves out is as in that card."""
 
+    submission: Submission | None = None  # to a server, where labels are not published
     release: str | None = None  # whose bytes it reads; its own name when left out
     fold: PositiveInt | None = None  # which of the published ways to split the release
     labels: str | None = None  # which of the release's kinds of labels
@@ -81,6 +89,8 @@ class Card(Strict):
             raise ValueError("access is open, so sources must say where from")
         if self.release is not None and not self.tasks:
             raise ValueError("tasks: expected what is asked of the release that it reads")
+        if self.submission and (unknown := sorted(set(self.submission.splits) - set(self.splits))):
+            raise ValueError(f"submission.splits: {unknown[0]!r}; the card has {', '.join(self.splits)}")
         return self
 
     def items_of(self, split: str, scale: str) -> int | None:

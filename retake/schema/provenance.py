@@ -38,10 +38,11 @@ def beside(data: dict[str, Any]) -> dict[str, str | None]:
 
     A bank's index names the digests of what filled it.
     """
-    memory, found = data.get("memory"), {}
-    if memory is not None:
-        found = {path: None for path in memory["made_of"].values() if path != data["index"]}
-        found |= {memory["index"]: "memory"}
+    read = {name: data[name] for name in ("memory", "stored") if data.get(name)}
+    found: dict[str, str | None] = {
+        path: None for bank in read.values() for path in bank["made_of"].values() if path != data["index"]
+    }
+    found |= {bank["index"]: name for name, bank in read.items()}
     return found | ({data["detections"]: "detections"} if data.get("detections") else {})
 
 

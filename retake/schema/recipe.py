@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
-from retake.schema.banks import Bank, Detector, Memory, check_banks, check_detectors, check_read
+from retake.schema.banks import Bank, Detector, Memory, Stored, check_banks, check_detectors, check_read
 from retake.schema.costs import Cost, CostRow, System
 from retake.schema.figures import Figure, LabelledFigure, ScoredFigure, StillsFigure
 from retake.schema.figures_measured import MeasuredFigure, Scales, check_measured
@@ -33,7 +33,8 @@ class Source(Strict):
     """One entry of a stage's data: rows of a data set, seen through a view or read from a bank."""
 
     dataset: str = "target"  # "target": the data set that the run is for
-    split: str = "train"
+    # one, or several whose rows are learnt together
+    split: str | Annotated[list[str], Field(min_length=2)] = "train"
     view: Name | None = None
     signal: Signal | None = None  # which one of a view of kind stream or motion
     bank: Name | None = None
@@ -44,6 +45,7 @@ class Source(Strict):
     rows: Literal["all", "one_per_item", "by_item"] = "all"
     sample: Sample | None = None  # which frames of the view, and which part of them; left out: all, whole
     memory: Memory | None = None  # what a bank holds of the time around, or before, each example
+    stored: Stored | None = None  # a bank whose rows are read in the place of the sample's clips
 
     @model_validator(mode="after")
     def one_medium(self) -> "Source":
@@ -57,9 +59,17 @@ class Source(Strict):
             raise ValueError(f"rows: labels of frames take all rows of an item together, not {self.rows!r}")
         if self.memory is not None and self.view is None:
             raise ValueError("memory: stands beside what a view shows")
+        if self.stored is not None and (self.sample is None or self.sample.clip is None):
+            raise ValueError("stored: rows of a bank stand for clips; expected sample.clip")
         if self.labels != RELEASE and self.split != "train":
             raise ValueError(f"split: what a labeller writes is all of split 'train', not {self.split!r}")
+        if len(set(self.splits)) < len(self.splits):
+            raise ValueError(f"split: {', '.join(self.splits)}: each is named once")
         return self
+
+    @property
+    def splits(self) -> list[str]:
+        return [self.split] if isinstance(self.split, str) else list(self.split)
 
 
 class Start(Strict):
@@ -115,6 +125,14 @@ class Stage(Strict):
     parallel: Literal["replicate", "fsdp2"] = "replicate"  # of several processes: each has it all, or a share
     diverged: Literal["fail", "keep"] = "fail"  # keep: it ends there, with the last finite weights
     validation: Validation | None = Validation()
+
+    @model_validator(mode="after")
+    def validates_on_another_split(self) -> "Stage":
+        if self.validation is not None and self.validation.split in self.data[0].splits:
+            raise ValueError(
+                f"validation.split: {self.validation.split!r} is learnt from; expected another, or null"
+            )
+        return self
 
     @model_validator(mode="after")
     def a_share_for_each_source(self) -> "Stage":

@@ -20,7 +20,10 @@ def load_weights(weights_module: str, weights: Path, config: Path) -> torch.nn.M
     """The network of a weights folder, in evaluation mode: built from its config, filled strictly from its
     tensors.
     """
-    model = import_module(weights_module).from_config(json.loads(Path(config).read_text(encoding="utf-8")))
+    with checkpoint.Undrawn():
+        model = import_module(weights_module).from_config(
+            json.loads(Path(config).read_text(encoding="utf-8"))
+        )
     checkpoint.start_from(model, [{"checkpoint": weights, "into": "network.", "leave_out": []}], [])
     return model.eval()
 

@@ -16,9 +16,26 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 HEADER = "retake"
+DRAWN = ("normal_", "uniform_", *(f"{kind}_{of}_" for kind in ("kaiming", "xavier") for of in ("normal", "uniform")),
+         "trunc_normal_")  # fmt: skip
 COUNTER = "num_batches_tracked"  # of batch normalisation: some published files lack it, and nothing reads it
+
+
+class Undrawn(TorchFunctionMode):
+    """While it is entered, what draws a tensor's numbers gives zeros: of a model that a file fills altogether.
+
+    Drawing a billion numbers takes half a minute. Zeros, since a draw may be repeated until it suits (that of a
+    truncated normal distribution is): what happens to lie in fresh memory might never.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") in DRAWN:
+            with torch.no_grad():
+                return (args[0] if args else kwargs["tensor"]).zero_()
+        return func(*args, **(kwargs or {}))
 
 
 def digest_of(value: Any) -> str:
@@ -84,14 +101,20 @@ def save_tensors(
 
 
 def load(model_module: str, path: Path) -> nn.Module:
-    """The model of a checkpoint, in evaluation mode. Raises ValueError on a file that does not fit to the
-    name.
+    """The model of a checkpoint, in evaluation mode.
+
+    Raises ValueError on a file that does not fit to the name.
     """
     tensors, header = read_tensors(path)
     if "sizes" not in header:
         raise ValueError(f"{path}: no checkpoint of ours: its header names no sizes")
-    model = import_module(model_module).build(**header["sizes"], **header["prepared"])
-    _fill(model, {**tensors, **{n: tensors[o] for n, o in header["aliases"].items()}}, [], [str(path)])
+    with Undrawn():
+        model = import_module(model_module).build(**header["sizes"], **header["prepared"])
+    given = {**tensors, **{n: tensors[o] for n, o in header["aliases"].items()}}
+    wanted = _check(model, given, [], [str(path)])
+    with torch.no_grad():
+        for name, tensor in given.items():
+            wanted[name].copy_(tensor)
     return model.eval()
 
 
@@ -117,10 +140,16 @@ def start_from(model: nn.Module, starts: list[dict[str, Any]], fresh: list[str])
             raise ValueError(f"{path}: gives {twice[0]!r}, which an earlier start gave already")
         given |= renamed
     if starts:
-        _fill(model, given, fresh, [str(s["checkpoint"]) for s in starts])
+        wanted = _check(model, given, fresh, [str(s["checkpoint"]) for s in starts])
+        with torch.no_grad():
+            for name, tensor in given.items():
+                wanted[name].copy_(tensor)
 
 
-def _fill(model: nn.Module, given: dict[str, Tensor], fresh: list[str], files: list[str]) -> None:
+def _check(
+    model: nn.Module, given: dict[str, Tensor], fresh: list[str], files: list[str]
+) -> dict[str, Tensor]:
+    """The model's tensors by name. Raises ValueError unless `given` and `fresh` name each once, in its shape."""
     wanted = model.state_dict()
     where = " + ".join(files)
     for pattern in fresh:
@@ -138,6 +167,4 @@ def _fill(model: nn.Module, given: dict[str, Tensor], fresh: list[str], files: l
         if tensor.shape != wanted[name].shape:
             shapes = f"{tuple(tensor.shape)}, the model's is {tuple(wanted[name].shape)}"
             raise ValueError(f"{where}: {name!r} has shape {shapes}")
-    with torch.no_grad():
-        for name, tensor in given.items():
-            wanted[name].copy_(tensor)
+    return wanted

@@ -56,7 +56,7 @@ def predict(*, model_module: str, recipe: dict[str, Any], checkpoint: Path, seed
                 answers.add(item, row)
     out.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(answers, BoxAnswers):
-        answers.tell(spec)
+        answers.tell(spec, source.asked_about())
     answers.table().to_parquet(out, index=False)
 
 
@@ -160,10 +160,13 @@ class BoxAnswers(Answers):
             row = {"item_id": item, "box_xyxy": box, "scores": JOINED[self.how](scores).tolist()}
             self.rows.append(row)
 
-    def tell(self, spec: dict[str, Any]) -> None:
-        """Says whose boxes these are and how many items have none. Raises ValueError where not one has."""
-        whose = spec.get("detections") or spec["annotations"]
-        if not spec.get("detections"):
+    def tell(self, spec: dict[str, Any], asked: Counter[str]) -> None:
+        """Says whose boxes these are, how many items have none and how many boxes no cut shows.
+
+        asked  item -> the boxes that it was asked about. Raises ValueError where not one item shows a box.
+        """
+        whose = spec.get("detections") or (spec.get("stored") or {}).get("index") or spec["annotations"]
+        if whose == spec["annotations"]:
             LOG.warning("%s: no detector is named; the boxes are those that it labels", whose)
         if self.without:
             first = ", ".join(sorted(self.without)[:5])
@@ -173,6 +176,11 @@ class BoxAnswers(Answers):
                 len(self.expected),
                 first,
             )
+        lost = asked - Counter(row["item_id"] for row in self.rows)
+        if lost:
+            first = ", ".join(sorted(lost)[:5])
+            told = (lost.total(), asked.total(), first)
+            LOG.warning("%d of %d boxes show in no cut and have no row; first of %s", *told)
         if not self.rows:
             raise ValueError(
                 f"{whose}: split {spec['split']!r}: no item shows a box of the score that is asked for"

@@ -11,6 +11,7 @@ gives training batches. Whether each process has the whole model is retake/train
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -32,7 +33,7 @@ from retake.training.optimiser import clip, norm_of, optimiser_of, rate_at, set_
 from retake.training.parallel import parallel_of
 from retake.training.resume import Progress, ResumeState, seed_step
 from retake.training.settings import checked_stage
-from retake.training.stages import Freezer
+from retake.training.stages import Freezer, check_stored
 from retake.training.validation import is_better, scores_of
 
 PRECISION = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
@@ -98,9 +99,12 @@ class StageRun(Evaluation):
         module = import_module(model_module)
         self.prepared = prepared_for(module, recipe["model"], recipe["start"], self.sources[0].rows)
         torch.manual_seed(seed % 2**63)
-        self.model: nn.Module = module.build(**recipe["model"], **self.prepared)
+        filled = bool(recipe["start"]) and not recipe["fresh"]
+        with checkpoint.Undrawn() if filled else nullcontext():
+            self.model: nn.Module = module.build(**recipe["model"], **self.prepared)
         checkpoint.start_from(self.model, recipe["start"], recipe["fresh"])
         self.freezer = Freezer(self.model, recipe["trainable"], recipe["batch_norm"])
+        check_stored(module, recipe["data"], self.freezer.trained)
         self.parallel = parallel_of(recipe["parallel"], self.accelerator)
         self.parallel.place(self.model)
         self.optimiser = self.accelerator.prepare(optimiser_of(self.model, recipe["optimiser"]))

@@ -1,7 +1,8 @@
 """extract_rows: features of the boxes, the clip or the objects of every second of one shard's videos.
 
 A producer (a method's model from its checkpoint, or a foundation) has `bank_rows(batch, grid)`: (N, C) of the batch's
-boxes where grid is "detections", (B, C) of its clips where it is "global", (B, G * G, C) of their cells where it is G.
+boxes where grid is "detections", (B, C) of its clips where it is "global", (B, S, C) of their steps of time where it
+is "steps", (B, G * G, C) of their cells where it is G.
 Letters  B clips, N boxes of all of them, C width, R rows of a second.
 """
 
@@ -32,16 +33,25 @@ from retake.training.devices import autocast, deterministic
 from retake.training.settings import ROWS, filled
 
 Place = tuple[str, int]  # a video, and the number of one of its steps
+Part = tuple[
+    Place, np.ndarray, np.ndarray
+]  # with its rows (R, C), and the boxes that they are of, see `boxes_of`
+NO_ROWS, NO_BOXES = np.zeros((0, 0), np.float32), np.zeros((0, 5))
 
 
 def extract_rows(
-    *, recipe: dict[str, Any], index: Path, array_out: Path, index_out: Path, checkpoint: Path | None = None,
-    config: Path | None = None, detections: Path | None = None, annotations: Path | None = None,
+    *, recipe: dict[str, Any], index: Path, array_out: Path, boxes_out: Path, index_out: Path,
+    checkpoint: Path | None = None, config: Path | None = None, detections: Path | None = None,
+    annotations: Path | None = None,
 ) -> None:  # fmt: skip
     """Write one shard of a bank: rows (N, C) by video and second, and an index row for every second, also of none.
 
+    Beside them lie the boxes that rows are of: (N, 5) xyxy in [0, 1] of the whole frame and the detector's score, row
+    by row; of clips no row.
+
     recipe      bank (rows, every_s, part, min_score, top, grid, at_once, precision, dtype); of boxes and clips the
-                producer's module, and data (kind, signal, sample), by which its clips are cut
+                producer's module, and data (kind, signal, sample), by which its clips are cut; of other videos'
+                bank also checkpoint, the path of one that is there
     index       the shard's index of the view that shows the videos, with its arrays beside it
     checkpoint  of the producer; with config, a foundation's
     detections  the shard's boxes; of rows: objects with their features beside them
@@ -51,6 +61,7 @@ def extract_rows(
     bank = filled("bank", recipe["bank"], ROWS)
     deterministic()
     arrays, every_s = Arrays(index), bank["every_s"]
+    checkpoint = recipe.get("checkpoint") or checkpoint
     ends_s = {video_id: length_s(arrays.times_s(video_id)) for video_id in sorted(arrays)}
     found: dict[Place, Found] = {}
     if detections is not None:
@@ -67,7 +78,7 @@ def extract_rows(
     where = f"{checkpoint or detections}: bank of {index}"
     made_of = {"checkpoint": checkpoint, "detections": detections, "media": index}
     said = {name: sha256_of(Path(path)) for name, path in made_of.items() if path is not None}
-    rows = write_rows(parts, array_out, bank, where)
+    rows = write_rows(parts, array_out, boxes_out, bank, where)
     table = table_of(rows).replace_schema_metadata(
         {MADE_OF: json.dumps(said, sort_keys=True), EVERY_S: repr(float(every_s))}
     )
@@ -175,8 +186,8 @@ def _producer(module: str, checkpoint: Path | None, config: Path | None) -> torc
 def answers(
     producer: torch.nn.Module, cutter: Clips, places: Sequence[Place], found: Mapping[Place, Found],
     bank: Mapping[str, Any],
-) -> Iterator[tuple[Place, np.ndarray]]:  # fmt: skip
-    """(place, (R, C) float32) of each place, in order. Raises ValueError where the producer's rows are others'."""
+) -> Iterator[Part]:  # fmt: skip
+    """Each place with its float32 rows, in order. Raises ValueError where the producer's rows are others'."""
     of_boxes, device = bank["rows"] == "boxes", next(producer.parameters()).device
     grid = "detections" if of_boxes else bank["grid"] or "global"
 
@@ -189,7 +200,7 @@ def answers(
     batches = prefetched(partial(made, some) for some in groups)
     for some, batch in tqdm(zip(groups, batches, strict=True), total=len(groups), unit="pass"):
         if of_boxes and not len(batch["boxes"]):  # the cut shows none of them
-            yield from ((place, np.zeros((0, 0), np.float32)) for place in some)
+            yield from ((place, NO_ROWS, NO_BOXES) for place in some)
             continue
         with autocast(device, bank["precision"]):
             rows = producer.bank_rows(to_device(batch, device), grid=grid).float().cpu().numpy()
@@ -199,13 +210,19 @@ def answers(
                 f"bank_rows: expected {expected} rows of {grid}, found an array of shape {rows.shape}"
             )
         for number, place in enumerate(some):
-            mine = rows[batch["box_item"].numpy() == number] if of_boxes else rows[number]
-            yield place, mine.reshape(-1, rows.shape[-1])
+            if not of_boxes:
+                yield place, rows[number].reshape(-1, rows.shape[-1]), NO_BOXES
+                continue
+            mine = batch["box_item"].numpy() == number
+            yield place, rows[mine], boxes_of(found[place])[batch["box_number"].numpy()[mine]]
 
 
-def in_order(
-    places: Sequence[Place], parts: Iterator[tuple[Place, np.ndarray]]
-) -> Iterator[tuple[Place, np.ndarray]]:
+def boxes_of(found: Found) -> np.ndarray:
+    """(N, 5) float64: xyxy and score."""
+    return np.concatenate([found.xyxy, found.scores[:, None]], axis=1)
+
+
+def in_order(places: Sequence[Place], parts: Iterator[Part]) -> Iterator[Part]:
     """Every place with its rows; one that is not among `parts`, which are in the same order, has none."""
     ahead = next(parts, None)
     for place in places:
@@ -213,32 +230,34 @@ def in_order(
             yield ahead
             ahead = next(parts, None)
         else:
-            yield place, np.zeros((0, 0), np.float32)
+            yield place, NO_ROWS, NO_BOXES
 
 
-def objects(
-    places: Sequence[Place], found: Mapping[Place, Found], detections: Path
-) -> Iterator[tuple[Place, np.ndarray]]:
+def objects(places: Sequence[Place], found: Mapping[Place, Found], detections: Path) -> Iterator[Part]:
     """Every place with its objects' own features. Raises ValueError where the detector stored none."""
     features = np.load(detections.parent / FEATURES, mmap_mode="r", allow_pickle=False)
     for place in places:
         if place not in found:
-            yield place, np.zeros((0, 0), np.float32)
+            yield place, NO_ROWS, NO_BOXES
             continue
         rows = found[place].rows
         if (rows < 0).any() or rows.max() >= len(features):
             raise ValueError(f"{detections}: video {place[0]!r}: a box's features are not in {FEATURES}")
-        yield place, features[rows]
+        yield place, features[rows], boxes_of(found[place])
 
 
 def write_rows(
-    parts: Iterable[tuple[Place, np.ndarray]], out: Path, bank: Mapping[str, Any], where: str
+    parts: Iterable[Part], out: Path, boxes_out: Path, bank: Mapping[str, Any], where: str
 ) -> list[dict[str, Any]]:
-    """Writes the rows of all places one behind the other and returns the index's rows. Raises FloatingPointError."""
+    """Writes the rows of all places one behind the other, and their boxes, and returns the index's rows.
+
+    Raises FloatingPointError.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
     array: GrowingArray | None = None
-    index, every_s = [], bank["every_s"]
-    for (video_id, step), values in parts:
+    index, every_s, shown = [], bank["every_s"], [NO_BOXES]
+    for (video_id, step), values, boxes in parts:
+        shown.append(boxes)
         with np.errstate(over="ignore"):  # said below
             rows = values.astype(bank["dtype"])
         if not np.isfinite(rows).all():
@@ -252,6 +271,7 @@ def write_rows(
         index.append(
             {"video_id": video_id, "start_s": step * every_s, "end_s": (step + 1) * every_s, **place}
         )
+    np.save(boxes_out, np.concatenate(shown))
     if array is None:
         np.save(out, np.zeros((0, 0), bank["dtype"]))
     else:

@@ -35,7 +35,9 @@ SOURCE = {
     "signal": None,
     "sample": None,
     "memory": None,  # data/memory: index, made_of, window_s, per_step, direction
+    "stored": None,  # data/stored: index, made_of of the bank that is read in the place of clips
     "detections": None,  # the table of the detector that sample.boxes names
+    "every_s": None,  # each row is several keyframes, so far apart
     "share": 1.0,
     "rows": "all",
     "labels": "release",

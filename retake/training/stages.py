@@ -1,6 +1,6 @@
 """What a stage trains: parameters by name pattern, and batch normalisations that stay as they are."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -26,6 +26,18 @@ def norms_of(model: nn.Module, patterns: list[str]) -> dict[str, nn.Module]:
     norms = {name: module for name, module in model.named_modules() if isinstance(module, _BatchNorm)}
     places = {f"{name}{tail}": name for name in norms for tail in ("", ".weight", ".bias")}
     return {places[p]: norms[places[p]] for p in matching(patterns, places, "batch_norm.frozen")}
+
+
+def check_stored(module: Any, sources: Iterable[Mapping[str, Any]], trained: Iterable[str]) -> None:
+    """Raises ValueError where data reads stored rows, and what these stand for (the module's STORED) is trained."""
+    if not any(source["stored"] for source in sources):
+        return
+    if not (begins := getattr(module, "STORED", ())):
+        raise ValueError(
+            f"data: stored: {module.__name__} names no STORED, which rows of a bank could stand for"
+        )
+    if moved := [name for name in trained if name.startswith(tuple(begins))]:
+        raise ValueError(f"trainable: {moved[0]!r} is trained, and its work is read from stored rows")
 
 
 class Freezer:

@@ -103,9 +103,12 @@ def test_no_video_is_lost_and_none_is_listed_as_failed(run):
 def test_every_item_is_answered_and_scored_under_its_own_name(run):
     wanted = {name for name, split in zip(NAMES, SPLITS, strict=True) if split == "test"}
     assert set(predictions(run)["item_id"]) == wanted
-    scored = run.folder / f"results/mini/metrics/etenet/{VARIANT}/own/seed1/{PROTOCOL}"
-    assert set(pd.read_parquet(scored / "test.items.parquet")["item_id"]) == wanted
-    written = json.loads((scored / "test.json").read_text(encoding="utf-8"))
+    metrics, items = (
+        run.folder / f"results/mini/{kind}/etenet/{VARIANT}/own/seed1/{PROTOCOL}"
+        for kind in ("metrics", "items")
+    )
+    assert set(pd.read_parquet(items / "test.parquet")["item_id"]) == wanted
+    written = json.loads((metrics / "test.json").read_text(encoding="utf-8"))
     assert written["items"] == written["items_of"] == len(wanted)
     assert (run.folder / "results/mini/tables/etenet/own.csv").stat().st_size
 

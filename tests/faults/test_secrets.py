@@ -3,7 +3,7 @@
 import sys
 from hashlib import sha256
 
-from tests.conftest import SECRETS
+from tests.secrets import SECRETS
 
 IN_DVC = sha256(b"of a remote").hexdigest()[:24]
 CONFIG = '[remote "store"]\n    url = s3://somewhere\n    secret_access_key = {}\n'

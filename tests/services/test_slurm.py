@@ -61,10 +61,8 @@ def by_slurm(project, *targets, check=True):
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory):
-    project = checkout_at(tmp_path_factory.mktemp("local") / "project")
-    project.snakemake("--cores", "2")
-    return project
+def local(smallest_build):
+    return smallest_build
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from retake.plan import Plan
+from retake.schema.strict import read_yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests/fixtures/tiny"
 SHARED = (
@@ -28,6 +31,7 @@ try:
 except OSError as error:
     print(error.strerror)
 """
+NO_MLFLOW = "mlflow: {store: none}\n"
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "datasets", "methods", "miniworld")
 
 
@@ -47,7 +51,7 @@ class Project:
             env=self.env(**environment),
             capture_output=True,
             text=True,
-            timeout=1800,  # a build on a busy machine
+            timeout=5 * 3600,  # the default build on a busy machine, on one core
             check=False,
         )
         if check and done.returncode:
@@ -130,21 +134,35 @@ def tiny_at(folder: Path) -> Project:
     return Project(folder)
 
 
-def checkout_at(folder: Path) -> Project:
-    """This checkout (every file that git does not ignore) with the smallest config as its config.yaml."""
+def checkout_at(folder: Path, config: Path = ROOT / "tests/workflow/smallest.yaml") -> Project:
+    """This checkout (every file that git does not ignore) with a config, the smallest one, as its config.yaml.
+
+    No MLflow, whatever the config says: it is filled by tests of their own.
+    """
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
     for name in filter(None, names):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
-    shutil.copy(ROOT / "tests/workflow/smallest.yaml", folder / "config.yaml")
+    text = config.read_text(encoding="utf-8")
+    (folder / "config.yaml").write_text(text + ("" if "mlflow:" in text else NO_MLFLOW), encoding="utf-8")
     return Project(folder)
+
+
+def plan_of(project: Project) -> Plan:
+    """What a project's config asks for, as this checkout plans it."""
+    return Plan(read_yaml(project.folder / "config.yaml"))
+
+
+def timed_files(project: Project) -> set[str]:
+    """Files that hold times of the machine: no two builds make the same."""
+    return set(plan_of(project).timed_files())
 
 
 @dataclass
 class Twin:
-    """The smallest build again: in a folder of another name, on one core, no job server, and no network."""
+    """A build again: in a folder of another name, on one core, and no network."""
 
     project: Project
     reached: (

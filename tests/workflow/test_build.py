@@ -1,4 +1,4 @@
-"""The smallest build of the real project: what it leaves, what a part of it needs, and that it is finished."""
+"""A build of the real project: what it leaves, what a part of it needs, and that it is finished."""
 
 import csv
 import json
@@ -6,6 +6,8 @@ import sys
 
 import pytest
 import yaml
+
+from tests.workflow.conftest import plan_of
 
 TABLES = ("kinds", "table_1", "table_2")
 
@@ -20,11 +22,13 @@ def files_of(folder):
     return {f: f.stat().st_mtime_ns for top in kept for f in top.rglob("*") if f.is_file()}
 
 
-def test_a_second_run_does_nothing(copy):
+def test_a_second_run_does_nothing(reference, tmp_path, told):
+    copy = reference.copied(tmp_path / "copy")
     before = files_of(copy.folder)
     assert "Nothing to be done" in said(copy.snakemake("-n"))
     assert "Nothing to be done" in said(copy.snakemake())
     assert files_of(copy.folder) == before
+    told("files that a second run leaves alone", len(before))
 
 
 def test_a_run_that_finds_nothing_to_do_imports_no_table_library_and_no_torch(copy):
@@ -40,24 +44,25 @@ def test_a_run_that_finds_nothing_to_do_imports_no_table_library_and_no_torch(co
     assert "imported []" in done.stdout
 
 
-def test_what_a_build_leaves(built):
-    results = built.folder / "results/mini"
-    for table in TABLES:
-        rows = list(
-            csv.DictReader((results / f"tables/etenet/{table}.csv").open(encoding="utf-8", newline=""))
-        )
-        page = (results / f"tables/etenet/{table}.md").read_text(encoding="utf-8")
-        assert len(rows) > 1
-        assert page.count("\n|") > 2
-    drawn = (results / "figures/etenet/figure_3.svg").read_text(encoding="utf-8")
-    assert "</svg>" in drawn
-    assert (results / "figures/etenet/figure_3.csv").stat().st_size
+def test_what_a_build_leaves(reference):
+    results = reference.folder / "results/mini"
+    plan = plan_of(reference)
+    assert plan.table_paths()
+    for table in plan.table_paths():
+        with (reference.folder / table).open(encoding="utf-8", newline="") as file:
+            assert len(list(csv.DictReader(file))) > 1, table
+        page = (reference.folder / table).with_suffix(".md").read_text(encoding="utf-8")
+        assert page.count("\n|") > 2, table
+    assert plan.figure_paths()
+    for figure in plan.figure_paths():
+        assert "</svg>" in (reference.folder / figure).read_text(encoding="utf-8"), figure
+        assert (reference.folder / figure).with_suffix(".csv").stat().st_size
     assert list(csv.DictReader((results / "claims.csv").open(encoding="utf-8", newline="")))
     assert "<html" in (results / "report/index.html").read_text(encoding="utf-8")
 
 
-def test_every_job_leaves_a_finished_record_its_cost_and_a_log(built):
-    results = built.folder / "results/mini"
+def test_every_job_leaves_a_finished_record_its_cost_and_a_log(reference, told):
+    results = reference.folder / "results/mini"
     jobs = {f.relative_to(results / "costs").with_suffix("") for f in (results / "costs").rglob("*.jsonl")}
     logs = {f.relative_to(results / "logs").with_suffix("") for f in (results / "logs").rglob("*.log")}
     files = [*(results / "records").rglob("*.jsonl"), *(results / "training").rglob("record.jsonl")]
@@ -65,12 +70,13 @@ def test_every_job_leaves_a_finished_record_its_cost_and_a_log(built):
     assert jobs == logs
     assert len(files) == len(jobs) > 40
     assert {(end["kind"], end["status"]) for end in ends} == {("end", "finished")}
+    told("jobs with record, cost and log", len(jobs))
 
 
-def test_no_job_leaves_anything_half_made(built):
-    results = built.folder / "results/mini"
+def test_no_job_leaves_anything_half_made(reference):
+    results = reference.folder / "results/mini"
     assert not list((results / "running").glob("*")), "a record that was begun and never got its place"
-    assert not list(built.folder.rglob(".part-*"))
+    assert not list(reference.folder.rglob(".part-*"))
     logs = [f for f in (results / "logs").rglob("*.log") if "Traceback" in f.read_text(encoding="utf-8")]
     assert logs == []
 

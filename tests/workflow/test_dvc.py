@@ -1,5 +1,7 @@
 """Build here, push; clone there, pull: nothing is left to do, and what is changed is made again, no more."""
 
+import csv
+import json
 import os
 import random
 import shutil
@@ -9,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from tests.workflow.conftest import Project, tiny_at
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = "/path/to/a/folder"  # README's word for where to share
@@ -50,8 +54,6 @@ def cloned(project, folder):
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
     """(the project that was built and pushed, to clone from). Nothing may change it."""
-    from tests.workflow.conftest import tiny_at
-
     place = tmp_path_factory.mktemp("published")
     project = tiny_at(place / "a")
     project.run("git", "init", "-q", "-b", "main")
@@ -152,15 +154,46 @@ def test_the_commit_before_comes_back_whole(clone):
     assert clone.planned() == {}
 
 
-def test_the_tables_alone_can_be_pulled(published, tmp_path):
-    folder = tmp_path / "b"
-    published.run("git", "clone", "-q", str(published.folder), str(folder))
-    there = replace(published, folder=folder)
-    there.run("dvc", "pull", "results/mini/tables")
-    assert files_below(folder / "results/mini/tables") == files_below(
-        published.folder / "results/mini/tables"
+@pytest.fixture
+def unpulled(published, tmp_path):
+    """A clone into which nothing was pulled."""
+    published.run("git", "clone", "-q", str(published.folder), str(tmp_path / "b"))
+    return replace(published, folder=tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "results/mini/tables",
+        "results/mini/detections",
+        "results/mini/features/b/msvd",
+        "results/mini/training/m/v/msvd/seed2/s/checkpoint.safetensors",
+    ],
+)
+def test_a_part_alone_can_be_pulled(published, unpulled, part):
+    unpulled.run("dvc", "pull", part)
+    top = [p.name for p in (unpulled.folder / "results/mini").iterdir() if p.name != "running"]
+    assert top == [part.split("/")[2]]
+    found = files_below(unpulled.folder / "results")
+    assert (
+        {name.split("results/", 1)[-1] for name in found}
+        == {
+            str(file.relative_to(published.folder / "results"))
+            for file in (published.folder / "results").rglob("*")
+            if file.is_file() and str(file.relative_to(published.folder)).startswith(part)
+        }
+        != set()
     )
-    assert not (folder / "results/mini/training").exists()
+    assert all((published.folder / "results" / name).read_bytes() == text for name, text in found.items())
+
+
+def test_beside_a_part_and_its_notes_the_rest_is_left_alone_until_it_is_asked_for(unpulled):
+    for part in ("provenance", "results/mini/tables", "results/mini/report", "results/mini/claims.csv"):
+        unpulled.run("dvc", "pull", part)
+    assert unpulled.planned() == {}
+    asked = unpulled.planned("results/mini/detections/d/msvd/detections.parquet")
+    assert asked["index_detections"] == 1
+    assert not {"train_stage", "tabulate"} & set(asked)
 
 
 def test_scores_and_settings_are_shown_and_compared(clone):
@@ -224,17 +257,87 @@ def test_readme_says_what_is_run_here():
     assert readme_lines("snakemake -n", "snakemake -n") == ["snakemake -n"]
 
 
-def test_every_output_named_is_there_after_a_build(built):
+def test_every_output_named_is_there_after_a_build(reference):
     named = [path for stage in stages_of("dvc.yaml").values() for out in stage["outs"] for path in out]
-    assert [path for path in named if not (built.folder / path).exists()] == []
+    assert [path for path in named if not (reference.folder / path).exists()] == []
 
 
-def test_the_real_project_goes_to_a_clone_and_is_finished_there(copy, tmp_path):
-    publish(copy, tmp_path / "remote")
-    there = cloned(copy, tmp_path / "clone")
+@pytest.fixture(scope="module")
+def shared(made_built, tmp_path_factory):
+    """(the real project after its build and `dvc push`, a clone after `dvc pull`). Tests may edit the clone."""
+    place = tmp_path_factory.mktemp("shared")
+    project = Project(Path(made_built["folder"])).copied(place / "copy")
+    publish(project, place / "remote")
+    return project, cloned(project, place / "clone")
+
+
+def test_the_real_project_goes_to_a_clone_and_is_finished_there(shared, told):
+    copy, there = shared
     done = there.snakemake("-n")
     assert "Nothing to be done" in done.stdout + done.stderr
     for kept in ("tables", "training", "predictions", "report", "claims"):
         a, b = copy.folder / "results/mini" / kept, there.folder / "results/mini" / kept
         assert files_below(a) == files_below(b) != {}
     assert "up to date" in there.run("dvc", "status").stdout
+    told("files that came with dvc pull", len(files_below(there.folder / "results/mini")))
+
+
+def of_dvc(project, *command):
+    """What a command of DVC says as JSON."""
+    return json.loads(project.run("dvc", *command, "--json").stdout)
+
+
+def test_dvc_shows_every_score_of_the_real_project_and_nothing_else(shared):
+    _, there = shared
+    [shown] = of_dvc(there, "metrics", "show").values()
+    written = {
+        str(f.relative_to(there.folder)) for f in (there.folder / "results/mini/metrics").rglob("*.json")
+    }
+    assert set(shown["data"]) == written == set(map(str, metrics_of(there)))
+    said = {
+        "method",
+        "variant",
+        "dataset",
+        "split",
+        "protocol",
+        "seed",
+        "scale",
+        "items",
+        "items_of",
+        "values",
+    }
+    for path, file in shown["data"].items():
+        assert set(file) == {"data"}, f"{path}: {file}"
+        assert set(file["data"]) <= said
+        assert file["data"]["values"]
+
+
+def metrics_of(project):
+    """The metrics files that the project's own plan has, of runs, trainings, costs and labels."""
+    code = (
+        "import json; from retake.plan import Plan; from retake.schema.strict import read_yaml; "
+        "p = Plan(read_yaml('config.yaml')); print(json.dumps([*p.every_metrics_file(), "
+        "*p.every_quality_file(), *p.every_cost_file()]))"
+    )
+    return json.loads(project.run(sys.executable, "-c", code).stdout)
+
+
+def test_dvc_compares_scores_claims_and_settings_of_the_real_project(shared):
+    _, there = shared
+    file = sorted((there.folder / "results/mini/metrics").rglob("*.json"))[0]
+    told = json.loads(file.read_text())
+    name = sorted(told["values"])[0]
+    before, told["values"][name] = told["values"][name], 7.0
+    file.write_text(json.dumps(told))
+    moved = {"old": before, "new": 7.0, "diff": 7.0 - before}
+    path = str(file.relative_to(there.folder))
+    assert of_dvc(there, "metrics", "diff") == {path: {f"values.{name}": moved}}
+    text = (there.folder / "config.yaml").read_text(encoding="utf-8")
+    seeds = yaml.safe_load(text)["seeds"]
+    there.edit("config.yaml", f"seeds: {seeds}", "seeds: [7]")
+    changed = {"seeds": {"old": str(seeds), "new": "[7]"}}
+    assert of_dvc(there, "params", "diff") == {"config.yaml": changed}
+    there.run("dvc", "plots", "show", "--out", "drawn")
+    page = (there.folder / "drawn/index.html").read_text(encoding="utf-8")
+    with (there.folder / "results/mini/claims.csv").open(encoding="utf-8", newline="") as claims:
+        assert all(f'"{row["id"]}"' in page for row in csv.DictReader(claims))

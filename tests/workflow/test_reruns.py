@@ -1,4 +1,7 @@
-"""One edit, and the jobs that it makes due are counted: those that depend on it, all of them, no other."""
+"""One edit, and the jobs that it makes due are counted: those that depend on it, all of them, no other.
+
+The counts are those of the smallest config; what holds for every config is tested with the default one, too.
+"""
 
 import json
 import os
@@ -182,12 +185,16 @@ def test_an_added_video_goes_into_one_shard(copy):
 # --- nothing -----------------------------------------------------------------------------------------------------
 
 
-def test_other_file_times_rerun_nothing(copy):
+def test_other_file_times_rerun_nothing(reference, tmp_path, told):
+    copy = reference.copied(tmp_path / "copy")
     draw = random.Random(0)
     for file in sorted(p for p in copy.folder.rglob("*") if p.is_file() and ".git" not in p.parts):
         when = draw.uniform(1e9, 1.7e9)
         os.utime(file, (when, when))
     assert copy.planned() == {}
+    told(
+        "jobs that other file times leave alone", len(list(copy.folder.glob("results/mini/costs/**/*.jsonl")))
+    )
 
 
 def test_a_checkout_of_another_commit_and_back_reruns_nothing(copy):

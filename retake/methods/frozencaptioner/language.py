@@ -49,11 +49,18 @@ class Language(nn.Module):
         return DynamicCache(config=self.config)
 
     def forward(
-        self, tokens: Tensor, adapt: Adapt, *, first: int, cache: DynamicCache | None = None
+        self,
+        tokens: Tensor,
+        adapt: Adapt,
+        *,
+        first: int,
+        cache: DynamicCache | None = None,
+        asked: Tensor | None = None,
     ) -> Tensor:
         """Scores (B, L, V) of the word after each of tokens (B, L). Layers below `first` keep no graph.
 
         cache  of the words before, which is added to; with words in it, one word at a time can be read
+        asked  (B, L) of bool: scores (N, V) of these N places alone, row by row; None: of all
         Raises ValueError where that is not so, or there are more words than positions.
         """
         decoder = self.model.decoder
@@ -70,6 +77,7 @@ class Language(nn.Module):
                 words = _through(layer, words, cache)
         for number, layer in enumerate(decoder.layers[first:], start=first):
             words = _through(layer, adapt(number, words), cache)
+        words = words if asked is None else words[asked]
         return linear(decoder.final_layer_norm(words), decoder.embed_tokens.weight)
 
 

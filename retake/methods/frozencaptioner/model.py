@@ -19,7 +19,8 @@ from retake.methods.frozencaptioner.language import Language
 from retake.methods.frozencaptioner.search import search
 
 PREPARED = ("tokenizer",)  # the files of the language model's
-NOT_A_WORD = -100  # what cross_entropy leaves out
+NOT_A_WORD = -100  # where a caption has ended
+TOGETHER = 32  # captions of about one length that are read at once
 
 
 class FrozenCaptioner(nn.Module):
@@ -56,10 +57,12 @@ class FrozenCaptioner(nn.Module):
         seen = self.adapters.look(video_of(features[first], keep[first], self.feature_width))
         return {layer: tuple(part[where] for part in keys) for layer, keys in seen.items()}
 
-    def score(self, tokens: Tensor, keys: dict[int, Keys], cache: Any = None) -> Tensor:
-        """Scores (B, L, V) of the word after each of tokens (B, L), videos given."""
+    def score(
+        self, tokens: Tensor, keys: dict[int, Keys], cache: Any = None, asked: Tensor | None = None
+    ) -> Tensor:
+        """Scores (B, L, V) of the word after each of tokens (B, L), videos given; (N, V) of the N that are asked."""
         adapt = lambda layer, words: self.adapters(layer, words, keys)  # noqa: E731
-        return self.language(tokens, adapt, first=self.adapters.first, cache=cache)
+        return self.language(tokens, adapt, first=self.adapters.first, cache=cache, asked=asked)
 
     def words(self, captions: list[str], device: torch.device) -> tuple[Tensor, Tensor]:
         """What is read (B, L), from </s> on, and what is to be said after each (B, L), </s> at last.
@@ -80,17 +83,26 @@ class FrozenCaptioner(nn.Module):
         if any(p.requires_grad for p in self.language.parameters()):
             raise ValueError("the language model is frozen: `trainable` may name adapters.* only")
         words, say = self.words(batch["text_out"], batch["keep"].device)  # (B, L)
-        scores = self.score(words, self.look(batch))  # (B, L, V)
-        nll = cross_entropy(
-            scores.flatten(0, 1).float(), say.flatten(), ignore_index=NOT_A_WORD, reduction="sum"
-        )
-        return {"total": nll, "count": (say != NOT_A_WORD).sum().float()}
+        keys, real = self.look(batch), say != NOT_A_WORD
+        nll = words.new_zeros((), dtype=torch.float32)
+        for rows, length in alike(real.sum(dim=1)):
+            seen = {layer: tuple(part[rows] for part in parts) for layer, parts in keys.items()}
+            asked = real[rows, :length]
+            scores = self.score(words[rows, :length], seen, asked=asked)  # (N, V)
+            nll = nll + cross_entropy(scores.float(), say[rows, :length][asked], reduction="sum")
+        return {"total": nll, "count": real.sum().float()}
 
     @torch.no_grad()
     def predict(self, batch: dict[str, Any], protocol: dict[str, Any]) -> list[dict[str, Any]]:
         """A row {"text"} a video; protocol: beam (1 is greedy), max_len (tokens, the end counted)."""
         found = search(self, self.look(batch), beam=protocol["beam"], max_len=protocol["max_len"])
         return [{"text": self.tokenizer.decode(ids).strip()} for ids, _ in found]
+
+
+def alike(lengths: Tensor) -> list[tuple[Tensor, int]]:
+    """Rows of a batch by length, TOGETHER at a time, each time with the longest: what is padded is computed, too."""
+    order = lengths.argsort(descending=True, stable=True)
+    return [(rows, int(lengths[rows[0]])) for rows in order.split(TOGETHER)]
 
 
 def training_metrics(before: dict[str, Tensor] | None, after: dict[str, Tensor]) -> dict[str, float]:

@@ -6,7 +6,8 @@ Source   thesis ch. 7, METHODS 8.1. A feature of a box (mean over time, RoIAlign
          over all) beside what the operator found in the bank goes to a linear classifier.
 Batch    frames (B, 3, T, H, W) in [0, 1]; of boxes heads boxes (N, 4) in [0, 1] of the crop, box_item (N,), box_number
          (N,), boxes_whole (N, 4); memory (B, M, C) and memory_keep (B, M) where the operator reads a bank; labels
-         (N, K), of clip heads (B, K), for the loss.
+         (N, K), of clip heads (B, K), for the loss. In the place of frames and boxes: stored, what a bank keeps of them
+         (N, C), of clip heads (B, S, C) of S steps of time, or of S = 1 mean over all.
 """
 
 from typing import Any
@@ -22,6 +23,8 @@ from retake.methods.lfb.operators import linear, operator_of
 from retake.schema.classes import class_names
 
 PREPARED = ("classes",)  # what `prepare` gives to `build`
+STORED = ("backbone.",)  # parameters whose work stored rows stand for,
+STORED_SIZES = ("backbone", "mean", "std")  # and the sizes that decide what they make of a clip
 LOSSES = ("softmax", "sigmoid")
 HEADS = ("boxes", "clips")
 
@@ -54,28 +57,40 @@ class LFB(nn.Module):
         frames = batch["frames"].transpose(1, 2)  # (B, T, 3, H, W)
         return self.backbone(self.scale(frames).transpose(1, 2))
 
-    def short(self, batch: dict[str, Any], maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Short-term features (N, C), and which clip each is of (N,)."""
+    def short(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Short-term features (N, C), which clip each is of (N,), and of clip heads their steps of time (B, S, C)."""
         if self.head == "boxes":
-            return region_features(maps, batch["boxes"], batch["box_item"]), batch["box_item"]
-        return maps.mean(dim=(2, 3, 4)), torch.arange(len(maps), device=maps.device)
+            if "stored" in batch:
+                return batch["stored"], batch["box_item"], None
+            return (
+                region_features(self.maps(batch), batch["boxes"], batch["box_item"]),
+                batch["box_item"],
+                None,
+            )
+        steps = batch["stored"] if "stored" in batch else bank_rows(self.maps(batch), None, "steps")
+        return steps.mean(dim=1), torch.arange(len(steps), device=steps.device), steps
 
-    def own(self, short: Tensor, item: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """A clip's own features as its memory (B, M, C), and which slots are filled: its boxes, or its time steps."""
-        if self.head == "clips":
-            memory = maps.mean(dim=(3, 4)).transpose(1, 2)
-            return memory, torch.ones(memory.shape[:2], dtype=torch.bool, device=maps.device)
-        same = item.unsqueeze(0) == torch.arange(len(maps), device=maps.device).unsqueeze(1)  # (B, N)
+    def own(self, short: Tensor, item: Tensor, steps: Tensor | None, clips: int) -> tuple[Tensor, Tensor]:
+        """A clip's own features as its memory (B, M, C), and which slots are filled: its boxes, or its time steps.
+
+        Raises ValueError where of a clip's steps only the mean was stored.
+        """
+        if steps is not None:
+            if steps.shape[1] < 2:
+                raise ValueError(
+                    "stored: an operator over a clip's own features needs its steps: grid: steps"
+                )
+            return steps, torch.ones(steps.shape[:2], dtype=torch.bool, device=steps.device)
+        same = item.unsqueeze(0) == torch.arange(clips, device=item.device).unsqueeze(1)  # (B, N)
         return short.unsqueeze(0) * same.unsqueeze(2), same
 
     def forward(self, batch: dict[str, Any]) -> Tensor:
         """Logits (N, K). Raises ValueError where the operator has no bank to read."""
-        maps = self.maps(batch)
-        short, item = self.short(batch, maps)
+        short, item, steps = self.short(batch)
         found = [short]
         if self.operator is not None:
             if self.operator.own:
-                memory, keep = self.own(short, item, maps)
+                memory, keep = self.own(short, item, steps, clips_of(batch))
             elif "memory" not in batch:
                 raise ValueError(
                     "the batch has no memory: an operator that reads a bank needs memory_keep and memory"
@@ -116,7 +131,7 @@ class LFB(nn.Module):
         scores = (logits.sigmoid() if self.loss == "sigmoid" else logits.softmax(dim=1)).tolist()
         if self.head == "clips":
             return [{"scores": row} for row in scores]
-        found: list[list[dict[str, Any]]] = [[] for _ in range(len(batch["frames"]))]
+        found: list[list[dict[str, Any]]] = [[] for _ in range(clips_of(batch))]
         told = (batch[key].tolist() for key in ("box_item", "box_number", "boxes_whole"))
         for item, number, box, row in zip(*told, scores, strict=True):
             found[item].append({"box_number": number, "box_xyxy": box, "scores": row})
@@ -134,6 +149,10 @@ class LFB(nn.Module):
         if self.head == "boxes" and grid == "detections" and boxes is None:
             raise ValueError("the batch has no boxes: rows of a bank of detections are theirs")
         return bank_rows(self.maps(batch), boxes, grid).float()
+
+
+def clips_of(batch: dict[str, Any]) -> int:
+    return len(batch["frames"] if "frames" in batch else batch["item_id"])
 
 
 def prepare(rows: list[dict[str, Any]], sizes: dict[str, Any]) -> dict[str, Any]:

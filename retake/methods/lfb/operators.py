@@ -1,7 +1,7 @@
 """Feature bank operators: what a short-term feature takes from the features of the whole video.
 
-Letters  B clips, N features of the clips (boxes, or one a clip), M slots of a window, C width of a feature,
-         D width inside, L layers.
+Letters  B clips, N features of the clips (boxes, or one a clip), R features of one clip at most, M slots of a window,
+         C width of a feature, D width inside, L layers.
 Source   METHODS 8.1. S is the short-term feature, the memory is the window of the bank (or the clip's own features).
 Slots    a window has M slots, of which `keep` are filled. `pad: attend`, as published: an empty slot is a row of
          zeros that goes through the linear layers and takes part in softmax and mean. `pad: masked`: it takes part
@@ -42,31 +42,31 @@ class Layer(nn.Module):
         self.pair = linear(2 * width, 1) if dot == "concat" else None
         self.factor, self.dot, self.pre_act = width**-0.5 if scale else 1.0, dot, pre_act
 
-    def forward(self, short: Tensor, memory: Tensor, keep: Tensor | None, item: Tensor) -> Tensor:
-        """(N, D). short (N, D); memory (B, M, D); keep (B, M), None where all take part; item (N,) whose memory."""
-        keys, values = self.phi(memory)[item], self.g(memory)[item]  # (N, M, D)
-        weights = self.weights(self.theta(short), keys, None if keep is None else keep[item])
-        found = (weights.unsqueeze(1) @ values).squeeze(1)  # (N, D)
+    def forward(self, short: Tensor, memory: Tensor, keep: Tensor | None) -> Tensor:
+        """(B, R, D). short (B, R, D); memory (B, M, D); keep (B, M), None where all take part."""
+        keep = None if keep is None else keep.unsqueeze(1)  # (B, 1, M)
+        found = self.weights(self.theta(short), self.phi(memory), keep) @ self.g(memory)  # (B, R, D)
         if self.pre_act:
             return short + self.dropout(self.out(self.norm(found).relu()))
         return (short + self.dropout(self.norm(self.out(found)))).relu()
 
     def weights(self, asked: Tensor, keys: Tensor, keep: Tensor | None) -> Tensor:
-        """(N, M): of each slot. asked (N, D), keys (N, M, D), keep (N, M)."""
+        """(B, R, M): of each slot. asked (B, R, D), keys (B, M, D), keep (B, 1, M)."""
         if self.pair is not None:
-            both = torch.cat([asked.unsqueeze(1).expand_as(keys), keys], dim=2)
-            affinity = self.pair(both).squeeze(2).relu()
+            size = (len(keys), asked.shape[1], *keys.shape[1:])
+            both = [asked.unsqueeze(2).expand(size), keys.unsqueeze(1).expand(size)]
+            affinity = self.pair(torch.cat(both, dim=3)).squeeze(3).relu()
         else:
-            affinity = (keys @ asked.unsqueeze(2)).squeeze(2)
+            affinity = asked @ keys.transpose(1, 2)
         if self.dot == "softmax":
             affinity = affinity * self.factor
             if keep is None:
-                return affinity.softmax(dim=1)
+                return affinity.softmax(dim=2)
             lowest = torch.finfo(affinity.dtype).min  # finite: a window without a slot stays a number
-            return affinity.masked_fill(~keep, lowest).softmax(dim=1) * keep
+            return affinity.masked_fill(~keep, lowest).softmax(dim=2) * keep
         if keep is None:
             return affinity / keys.shape[1]
-        return affinity * keep / keep.sum(dim=1, keepdim=True).clamp(min=1)
+        return affinity * keep / keep.sum(dim=2, keepdim=True).clamp(min=1)
 
 
 class NonLocalOperator(nn.Module):
@@ -87,9 +87,22 @@ class NonLocalOperator(nn.Module):
 
     def forward(self, short: Tensor, memory: Tensor, keep: Tensor | None, item: Tensor) -> Tensor:
         short, memory = self.dropout(self.reduce_short(short)), self.dropout(self.reduce_memory(memory))
+        nth, most = nth_of(item, len(memory)), -(-len(item) // max(1, len(memory)))
+        if len(nth) and nth.device.type != "meta":  # there, shapes alone: boxes are spread evenly
+            most = int(nth.max()) + 1
+        asked = short.new_zeros(len(memory), most, self.width)
+        asked = asked.index_put(
+            (item, nth), short
+        )  # by clip, which is cheaper than a memory for each feature
         for layer in self.layers:
-            short = layer(short, memory, keep, item)
-        return short
+            asked = layer(asked, memory, keep)
+        return asked[item, nth]
+
+
+def nth_of(item: Tensor, clips: int) -> Tensor:
+    """(N,) which of its clip's features each is. item (N,) which of `clips` each is of."""
+    same = item.unsqueeze(1) == torch.arange(clips, device=item.device)  # (N, B)
+    return same.cumsum(dim=0).gather(1, item.unsqueeze(1)).squeeze(1) - 1
 
 
 class PoolOperator(nn.Module):

@@ -35,12 +35,11 @@ class LanguageModel(nn.Module):
         device = self.network.device
         numbers = torch.tensor([row + [words.pad] * (longest - len(row)) for row in rows], device=device)
         real = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=device)
-        logits = self.network(input_ids=numbers, attention_mask=real, use_cache=False).logits  # (B, L, V)
-        wanted = numbers[:, 1:].masked_fill(real[:, 1:] == 0, -100)
-        total = cross_entropy(
-            logits[:, :-1].float().transpose(1, 2), wanted, ignore_index=-100, reduction="sum"
-        )
-        return {"total": total, "count": (wanted != -100).sum().float()}
+        read = self.network.model(input_ids=numbers, attention_mask=real, use_cache=False).last_hidden_state
+        asked = real[:, 1:] == 1  # padding is told nothing
+        logits = self.network.lm_head(read[:, :-1][asked])  # (N, V)
+        total = cross_entropy(logits.float(), numbers[:, 1:][asked], reduction="sum")
+        return {"total": total, "count": asked.sum().float()}
 
 
 def network_of(config: dict[str, Any]) -> nn.Module:

@@ -99,11 +99,12 @@ def test_labelled_boxes_are_those_of_an_items_rows():
 
 @pytest.mark.parametrize(
     "wrong", [[0.5, 0.0, 0.2, 1.0], [0.0, 0.9, 1.0, 0.1], [0.0, 0.0, 20.0, 30.0], [-0.2, 0.0, 1.0, 1.0],
-              [0.0, float("nan"), 1.0, 1.0]],
+              [0.0, float("nan"), 1.0, 1.0], [0.5, 0.1, 0.5, 0.9], [0.5, 0.9, 0.7, 0.9], [-0.0009, 0.0, -0.0001, 1.0]],
 )  # fmt: skip
 def test_a_box_that_is_none_is_named_with_its_row(wrong):
     with pytest.raises(
-        ValueError, match=r"t.parquet: v,0001,0: box 0 is .*expected left, top, right, bottom"
+        ValueError,
+        match=r"t.parquet: v,0001,0: box 0 is .*expected (left, top, right, bottom|one of some area)",
     ):
         truth_of([row(wrong)], "t.parquet")
     with pytest.raises(ValueError, match=r"t.parquet: v,0001,0: expected boxes of four numbers"):
@@ -144,6 +145,9 @@ def test_a_table_of_detections_that_is_wrong_is_named_with_its_row(tmp_path):
     good = ("a", 1.0, 0.95, boxed(1))
     path = table(tmp_path / "d.parquet", [good, ("a", 1.0, 0.99, [0.5, 0.0, 0.2, 1.0])])
     with pytest.raises(ValueError, match=r"d.parquet: row 1: box 0 is \[0.5"):
+        detections(path, {("a", 1000)}, 0.9)
+    path = table(tmp_path / "d.parquet", [good, ("a", 1.0, 0.99, [0.5, 0.0, 0.5, 1.0])])
+    with pytest.raises(ValueError, match=r"d.parquet: row 1: box 0 is \[0.5.*; expected one of some area"):
         detections(path, {("a", 1000)}, 0.9)
     for score in (1.5, float("nan")):
         path = table(tmp_path / "d.parquet", [good, ("a", 1.0, score, boxed(1))])

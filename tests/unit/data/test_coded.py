@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from retake.data import coded as module
-from retake.data.coded import GROUPS, Coded, as_input, coded
+from retake.data.coded import Coded, as_input, coded
 from retake.data.motion import read_coded
 from retake.data.streams import Streams
 from tests.unit.data.streams_of import SIGNALS, extract, joined, release, transcode, write_clips
@@ -177,9 +177,33 @@ def test_a_group_is_decoded_once_for_all_numbers_and_whole_for_whoever_comes_bac
     assert len(counted.asked) == 3
     reader.frames("b", [15], "residual")
     assert counted.asked[3][1] == [3]
-    for n in (1, 13, 25, 37):
+
+
+def test_decoded_frames_are_kept_up_to_so_many_bytes_the_last_groups_longest(readers, monkeypatch):
+    """Motion of 48 x 64 pixels is 2 int16 each: 12,288 bytes a frame."""
+    counted, reader = Counted(), readers["stream"]
+    monkeypatch.setattr(module, "read_coded", counted)
+    monkeypatch.setattr(module, "KEPT", 3 * 12_288)
+    for n in (1, 13, 25, 1, 37):  # the fourth is kept; the fifth puts out the second
         reader.frames("b", [n], "motion")
-    assert len(reader._groups) == GROUPS
+    assert [only for _, only in counted.asked] == [[1]] * 4
+    reader.frames("b", [25], "motion")
+    reader.frames("b", [1], "motion")
+    assert len(counted.asked) == 4
+    reader.frames("b", [13], "motion")
+    assert len(counted.asked) == 5
+    assert reader._bytes == sum(f.nbytes for group in reader._groups.values() for f in group.values())
+    assert reader._bytes <= 3 * 12_288
+    reader.frames("b", [1, 2, 3, 4, 5], "motion")
+    assert len(reader._groups) == 1, "one group is kept whatever its size"
+    assert reader._bytes == 11 * 12_288, "whoever comes back gets the eleven frames that have motion"
+
+
+def test_frames_that_are_kept_are_those_that_are_decoded_anew(folder, readers):
+    seen = [readers["stream"].frames("b", [n], "rgb") for n in (3, 15, 3, 16, 5)]
+    for n, frame in zip((3, 15, 3, 16, 5), seen, strict=True):
+        alone = coded("stream", folder / "encoded/index.parquet")
+        assert np.array_equal(alone.frames("b", [n], "rgb"), frame)
 
 
 def test_only_the_bytes_of_a_group_are_decoded(folder, readers, monkeypatch):

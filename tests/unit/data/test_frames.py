@@ -6,6 +6,7 @@ import subprocess
 import sys
 from hashlib import sha256
 
+import av
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -203,3 +204,18 @@ def test_a_clocks_frames_are_those_that_are_up_and_the_index_has_its_times(
     assert row["times_s"] == pytest.approx([every * n for n in range(len(numbers))])
     assert row["num_rows"] == len(numbers)
     assert np.array_equal(np.load(job["array_out"]), made[numbers])
+
+
+def test_the_index_says_how_many_pictures_of_a_video_are_broken(tmp_path, release):
+    whole = clips.write(release / "whole.mkv", clips.pictures(40), options={"g": "1"})
+    cut = clips.write(release / "cut.mp4", clips.pictures(40), options={"g": "1"},
+                      container_options={"movflags": "faststart"})  # fmt: skip
+    cut.write_bytes(cut.read_bytes()[:-900])  # a picture or two
+    with av.open(str(cut)) as container:
+        stream = container.streams.video[0]
+        there = sum(1 for packet in container.demux(stream) if packet.size and not packet.is_corrupt)
+    job = shard(tmp_path, {"whole": whole, "cut": cut})
+    extract_frames(view=VIEW, **job)
+    rows = {row["video_id"]: row["damaged"] for row in pq.read_table(job["index_out"]).to_pylist()}
+    assert rows["whole"] == 0
+    assert 40 - there == rows["cut"] > 0

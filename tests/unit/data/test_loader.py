@@ -51,6 +51,13 @@ def test_a_split_without_a_row_and_an_index_without_a_video_are_named(tmp_path):
         source(tmp_path, lengths=(1,)).__class__({"kind": "pixels"})
 
 
+def test_rows_of_several_splits_are_learnt_together_as_they_stand_in_the_table(tmp_path):
+    made = source(tmp_path, split=["test", "train"])
+    assert [r["ref_id"] for r in made.rows] == ["v0#0", "v0#1", "v1#0", "v1#1", "y"]
+    with pytest.raises(ValueError, match=r"t\.parquet: no row of split 'val'"):
+        source(tmp_path, split=["train", "val"])
+
+
 def test_shorter_clips_are_padded_and_marked(tmp_path):
     batch = source(tmp_path).batch([0, 2])
     assert batch["features"][..., 0].tolist() == [[0.0, 1.0, 0.0], [10.0, 11.0, 12.0]]

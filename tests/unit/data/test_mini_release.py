@@ -12,8 +12,9 @@ import av
 import pyarrow.parquet as pq
 import pytest
 
+from retake.data import mini_release
 from retake.data.mini_release import make_release, render_videos
-from retake.miniworld import World
+from retake.miniworld import Fact, World
 from retake.miniworld.ensemble import STORIES
 from retake.miniworld.lexicon import KINDS
 from retake.schema.card import read_card
@@ -27,12 +28,12 @@ SPLITS = {
     "ucf101": {"train": 8, "test": 4},
     "hmdb51": {"train": 8, "test": 4},
     "charades": {"train": 4, "test": 2},
-    "epic55": {"train": 12, "val": 5},
+    "epic55": {"train": 12, "val": 5, "test_s1": 4, "test_s2": 5},
     "howto100m": {"train": 4},
     "coco_captions": {"train": 6, "val": 3},
     "laion": {"train": 30},
     "pile": {"train": 9, "val": 3},
-    "ava": {"train": 5, "val": 2},
+    "ava": {"train": 5, "val": 2, "test": 2},
 }
 RELEASES = list(SPLITS)
 READINGS = {
@@ -46,7 +47,7 @@ SPARE = {
     "hmdb51": 8,
     "laion": 1,
 }  # videos that no fold uses, pictures of which no text is read; beside the splits
-VIDEOS = {"epic55": 3}  # where a video has several items
+VIDEOS = {"epic55": 5}  # where a video has several items
 SECONDS = {
     "ucf101": (1.55, 2.05),
     "hmdb51": (1.55, 2.05),
@@ -54,7 +55,7 @@ SECONDS = {
     "howto100m": (25.7, 30.3),
     "epic55": (4 * 5.5 - 0.4, 8 * 6.5 + 0.7),
     "kinetics400": (1.75, 2.25),
-    "ava": (59.9, 60.1),
+    "ava": (14.9, 60.1),
 }
 STILLS = ("imagenet", "coco_captions", "laion")
 ENDINGS = (".avi", ".mp4", ".MP4", ".JPEG", ".jpg")
@@ -311,6 +312,13 @@ def test_the_ava_files_look_like_the_official_ones(tmp_path: Path) -> None:
     assert {int(row[1]) for row in rows} == set(range(1, 60))
     assert not any(row[6] for row in found)
     assert len((root / "ava_train_excluded_timestamps_v2.1.csv").read_text().splitlines()) == 5
+    assert not (root / "ava_test_v2.1.csv").exists(), "who does what in the test is not published"
+    listed = (root / "ava_file_names_test_v2.1.txt").read_text().splitlines()
+    assert [len(name) for name in listed] == [15, 15]
+    unseen = [
+        line.split(",") for line in (root / "ava_test_excluded_timestamps_v2.1.csv").read_text().splitlines()
+    ]
+    assert Counter(video for video, _ in unseen) == {name.removesuffix(".mp4"): 1 + 45 for name in listed}
     seconds = (root / "ava_included_timestamps_v2.1.txt").read_text().split()
     assert (seconds[0], seconds[-1], len(seconds)) == ("0001", "0059", 59)
     actors = {(*row[:2], row[7]) for row in rows}
@@ -335,6 +343,8 @@ def test_the_ava_truth_says_of_each_class_when_somebody_does_it(tmp_path: Path) 
         for row in truth
         for second in range(int(row["start_s"]), int(row["end_s"]))
     }
+    test = {name[:-4] for name in (root / "ava_file_names_test_v2.1.txt").read_text().split()}
+    said = {one for one in said if one[0] not in test}
     for split in ("train", "val"):
         (root / f"ava_{split}_excluded_timestamps_v2.1.csv").write_text("")
     card = read_card(Path("retake/data/datasets/ava21/card.yaml"))
@@ -349,3 +359,26 @@ def test_the_ava_truth_says_of_each_class_when_somebody_does_it(tmp_path: Path) 
         for label in row.labels
     }
     assert read == {one for one in said if one[2] > 0}
+
+
+def test_an_object_written_in_pieces_is_what_json_writes(tmp_path):
+    members = {"info": {"year": 2016}, "videos": [{"id": "ä", "n": 1}, {"id": "b"}], "none": []}
+    pieces = {name: [json.dumps(one) for one in m] if isinstance(m, list) else json.dumps(m)
+              for name, m in members.items()}  # fmt: skip
+    mini_release.write_object(tmp_path / "a.json", pieces)
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") == json.dumps(members) + "\n"
+
+
+def test_facts_beyond_one_part_come_in_their_order_and_are_read_as_they_are_written(monkeypatch):
+    monkeypatch.setattr(mini_release, "AT_ONCE", 3)
+    facts = [Fact(f"f{n}", "motion", "one", ("a", "b")) for n in range(7)]
+
+    def told():
+        for n, fact in enumerate(facts):
+            yield (f"v{n}", fact, 0.5, 1.0 + n) if n % 2 else (f"v{n}", fact)
+
+    table = mini_release.fact_table(told())
+    assert table.schema == mini_release.TRUTH
+    assert table["video_id"].to_pylist() == [f"v{n}" for n in range(7)]
+    assert table["words"].to_pylist() == [["a", "b"]] * 7
+    assert table["end_s"].to_pylist() == [1.0 + n if n % 2 else None for n in range(7)]

@@ -1,11 +1,16 @@
 """AVA's files in small: keyframes, boxes and their classes, seconds that are left out, detected boxes."""
 
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
+from retake.data.array_index import read_failures
 from retake.data.datasets.ava21.lists import class_list
 from retake.data.datasets.ava21.parse import classes, detections, parse
+from retake.data.detections import read_detections
 from retake.data.release import CARDS
 from retake.schema.card import read_card
+from retake.schema.manifest import Entry, Manifest
 
 CARD = read_card(CARDS / "ava21" / "card.yaml")
 EVALUATED = 'item {\n  name: "bend/bow (at the waist)"\n  id: 1\n}\nitem {\n  name: "sit"\n  id: 11\n}\n'
@@ -56,7 +61,7 @@ def test_the_card_states_the_published_counts():
     assert (CARD.counts["first_s"], CARD.counts["last_s"]) == (902, 1798)
     seconds = CARD.counts["last_s"] - CARD.counts["first_s"] + 1
     assert seconds == 897
-    assert CARD.splits == {"train": 235 * seconds - 161, "val": 64 * seconds - 37}
+    assert CARD.splits == {"train": 235 * seconds - 161, "val": 64 * seconds - 37, "test": 131 * seconds - 66}
     videos = [source.file for source in CARD.sources if source.file.startswith("trainval/")]
     assert len(set(videos)) == len(videos) == 299
 
@@ -154,6 +159,36 @@ def test_a_video_of_both_splits_is_an_error(root):
         parse(root, CARD)
 
 
+def test_the_tests_videos_have_keyframes_without_boxes_and_labels(root, caplog):
+    """Of those that are there: of c the second that is not excluded; of -aA0 that it is of another split."""
+    assert "c.webm" not in {row[1] for row in found(root)}
+    (root / "ava_file_names_test_v2.1.txt").write_text("d.mkv\nc.webm\n")
+    (root / "ava_test_excluded_timestamps_v2.1.csv").write_text("c,0902\nc,0904\n")
+    table = parse(root, CARD)
+    test = table[table["split"] == "test"]
+    assert test["item_id"].tolist() == ["c,0903"]
+    (row,) = test.to_dict("records")
+    assert (row["ref_id"], row["video_id"], row["start_s"], row["end_s"]) == ("c,0903,0", "c", 903.0, 904.0)
+    assert (row["box_xyxy"], row["labels"]) == (None, None)
+    assert pd.isna(row["text_out"])
+    assert "1 test videos that are not there, left out; first d" in caplog.text
+    (root / "ava_file_names_test_v2.1.txt").write_text("c.webm\n-aA0.mkv\n")
+    with pytest.raises(
+        ValueError, match=r"ava_file_names_test_v2\.1\.txt: line 2: video -aA0 is in split train, too"
+    ):
+        parse(root, CARD)
+    (root / "ava_file_names_test_v2.1.txt").write_text("c.webm\nc.webm\n")
+    with pytest.raises(ValueError, match=r"line 2: video c is in split test, too"):
+        parse(root, CARD)
+    (root / "ava_file_names_test_v2.1.txt").write_text("c\n")
+    with pytest.raises(ValueError, match=r"line 1: 'c'; expected the name of a video file"):
+        parse(root, CARD)
+    (root / "ava_file_names_test_v2.1.txt").write_text("c.webm\n")
+    (root / "ava_test_excluded_timestamps_v2.1.csv").unlink()
+    with pytest.raises(ValueError, match="list of excluded seconds of split test"):
+        parse(root, CARD)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
@@ -224,13 +259,33 @@ def test_detected_boxes_come_by_video_and_time_the_surest_first(root, caplog):
         (f"b_1,0903,{BOX},,nan", "line 2: score 'nan'"),
         (f"b_1,0903,{BOX},0.5", "line 2: 7 fields; expected 8"),
         (f"b_1,1799,{BOX},,0.5", "line 2: second '1799'"),
-        ("b_1,0903,0.1,0.1,0.1,0.2,,0.5", "line 2: box"),
+        ("b_1,0903,0.1,0.1,1.1,0.2,,0.5", "line 2: box .* each of 0 to 1$"),
+        ("b_1,0903,0.3,0.1,0.2,0.2,,0.5", "line 2: box"),
+        ("b_1,0903,0.1,0.3,0.2,0.2,,0.5", "line 2: box"),
     ],
 )
 def test_a_broken_detected_box_is_named(root, row, said):
     (root / "ava_val_predicted_boxes.csv").write_text(f"b_1,0904,{BOX},,0.5\n{row}\n")
     with pytest.raises(ValueError, match=rf"ava_val_predicted_boxes\.csv: {said}"):
         detections(root, CARD)
+
+
+def test_a_detected_box_without_area_passes_for_who_lists_it(root, tmp_path):
+    """The job that reads them writes such boxes to failures.csv."""
+    flat, good = "b_1,0903,0.1,0.1,0.1,0.2,,0.5", f"b_1,0904,{BOX},,0.5"
+    (root / "ava_val_predicted_boxes.csv").write_text(f"{flat}\n{good}\n")
+    assert detections(root, CARD)["box_xyxy"].tolist()[0] == [0.1, 0.1, 0.1, 0.2]
+    entry = Entry(path="b_1.mp4", video_id="b_1", size=1, sha256="0" * 64)
+    Manifest(release="ava", root=str(root), files=[entry]).write(tmp_path / "shard000.json")
+    asked = {"dataset": "ava21", "classes": [], "keep": 0.0, "top": None}
+    files = {
+        f"{kind}_out": tmp_path / name
+        for kind, name in (("table", "t.parquet"), ("features", "f.npy"), ("failures", "failures.csv"))
+    }
+    read_detections(detector=asked, root=root, manifest=tmp_path / "shard000.json", **files)
+    assert pq.read_table(files["table_out"])["time_s"].to_pylist() == [904.0]
+    (failure,) = read_failures(files["failures_out"])
+    assert (failure[0], failure[2]) == ("b_1", "box [0.1, 0.1, 0.1, 0.2] at 903 s has no area")
 
 
 def test_a_release_without_detected_boxes_is_named(root):

@@ -194,7 +194,7 @@ def test_a_missing_table_is_named(root):
 def films():
     plan = MiniPlan("epic55", dict(CARD["epic55"].mini.splits), mini.OPTIONS, 2)
     options = {name: value for name, value in mini.OPTIONS.items() if name in World.__dataclass_fields__}
-    return list(mini._films(World(**options), plan))
+    return [film for film in mini._films(World(**options), plan) if film.split in mini.LABELLED]
 
 
 def test_mini_videos_have_eight_segments_of_two_objects_one_after_the_other(films):
@@ -237,8 +237,14 @@ def test_every_class_that_is_tested_is_trained_on(films):
 
 
 def test_the_mini_table_has_the_release_s_columns(tmp_path):
-    plan = MiniPlan("epic55", {"train": 8, "val": 4}, mini.OPTIONS, 1)
+    plan = MiniPlan("epic55", {"train": 8, "val": 4, "test_s1": 8, "test_s2": 3}, mini.OPTIONS, 1)
     mini.annotate(World(seed=1), tmp_path, plan)
+    for split, person, uids in (("test_s1", "P01", range(12, 20)), ("test_s2", "P32", range(20, 23))):
+        with (tmp_path / f"annotations/EPIC_{split}_timestamps.csv").open(newline="") as file:
+            tests = list(csv.DictReader(file))
+        assert ",".join(tests[0]) == TEST_HEADER.strip()
+        assert [row["uid"] for row in tests] == [str(n) for n in uids]
+        assert {row["participant_id"] for row in tests} == {person}
     with (tmp_path / "annotations/EPIC_train_action_labels.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert ",".join(rows[0]) == (

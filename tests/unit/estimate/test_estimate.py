@@ -9,7 +9,7 @@ from retake.estimate import __main__ as command
 from retake.estimate.amounts import Amounts
 from retake.estimate.cost import costs_of, told
 from retake.estimate.jobs import Needed, parsed
-from retake.estimate.rates import measured, rate_of, read_rates
+from retake.estimate.rates import measured, rate_of, read_rates, told_line
 from retake.schema.strict import SettingError
 
 RATE = {
@@ -277,3 +277,47 @@ def test_without_a_record_there_is_no_rate(tmp_path):
         measured(tmp_path / "results/mini", machine="m", device="cpu")
     with pytest.raises(SettingError, match="expected results/mini or results/paper"):
         measured(tmp_path, machine="m", device="cpu")
+
+
+# --- a line, and rules of tokenizers
+
+
+def test_a_line_that_is_told_is_what_downloads_take_and_is_not_called_measured(project, tmp_path, capsys):
+    project.card["sources"] = [{"url": "http://one/b", "file": "b", "size": 50_000_000}]
+    project.config["scale"] = "paper"
+    amounts = Amounts(project.plan(), {})
+    costs = costs_of(DOWNLOAD, told_line(12.5), amounts, "paper")
+    assert costs[0].wall_s == pytest.approx(4.0)
+    text = told("x", "paper", costs, amounts)
+    assert "  download_release: as told by --line 12.5\n" in text
+    assert "measured" not in text
+    assert {rate.rule for rate in told_line(1)} == {"download_release", "fetch_weights"}
+    for wrong in (0, -1, float("nan")):
+        with pytest.raises(SettingError, match="expected megabytes a second, above 0"):
+            told_line(wrong)
+
+
+def test_a_line_stands_for_no_rate_of_work(plan):
+    with pytest.raises(
+        SettingError, match=r"no rate was measured at paper scale of: write_labels \(40 jobs\)"
+    ):
+        costs_of(SHARDS, told_line(10), Amounts(plan, {"clips": 1}), "paper")
+
+
+def test_a_file_says_when_it_was_measured(tmp_path):
+    with pytest.raises(SettingError, match="write_labels: expected the day of the measurement"):
+        rates(tmp_path, {"date": None})
+
+
+def test_rules_that_differ_in_a_tokenizers_files_are_one():
+    said = SAID.split("rule all")[1].replace("index_labels", "fetch_weights_wordpiece")
+    assert parsed(said)[-1] == Needed("fetch_weights")
+    assert parsed(said.replace("wordpiece", "bpe"))[-1] == Needed("fetch_weights")
+
+
+def test_rates_that_come_with_the_project_say_where_they_were_measured():
+    files = sorted(command.HERE.glob("*.yaml"))
+    assert files
+    found = read_rates(files)
+    assert {rate.rule for rate in found} >= {"write_pseudolabels", "index_release", "index_pseudolabels"}
+    assert all(rate.machine and rate.date for rate in found)

@@ -49,3 +49,21 @@ def test_a_model_that_reads_features_imports_no_image_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("lying", ["channels first", "channels last", "of a clip"])
+def test_pixels_are_scaled_alike_however_they_lie(lying):
+    """To the bit, and the result lies as the pixels do."""
+    scale = PixelScale([0.1, 0.2, 0.3], [0.5, 0.6, 0.7])
+    pixels = torch.rand(2, 4, 3, 5, 7)
+    if lying == "channels last":
+        pixels = pixels.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
+    if lying == "of a clip":
+        pixels = pixels.transpose(1, 2).contiguous(memory_format=torch.channels_last_3d).transpose(1, 2)
+    found = scale(pixels)
+    for channel, (mean, std) in enumerate(((0.1, 0.5), (0.2, 0.6), (0.3, 0.7))):
+        wanted = (pixels[:, :, channel] - torch.tensor(mean)) / torch.tensor(std)
+        assert torch.equal(found[:, :, channel], wanted)
+    assert found.stride() == pixels.stride()
+    one = torch.rand(2, 1, 4, 4)  # one channel lies last and first
+    assert torch.equal(PixelScale([0.5], [0.25])(one), (one - 0.5) / 0.25)

@@ -10,6 +10,7 @@ from retake.metrics import captioning
 from retake.metrics.score import _whole, score
 from retake.report.bootstrap import mean_of
 from retake.report.claims import _statistics
+from retake.schema.metrics_file import MetricsFile
 
 PROVENANCE = {
     "method": "etenet",
@@ -86,7 +87,8 @@ def said(**captions):
 def test_the_file_says_values_items_and_where_they_come_from(run):
     out, items = run(said(v2="a cat sleeps", v1="birds"), ["rouge_l", "cider"])
     file = json.loads(out.read_text())
-    assert {key: file[key] for key in PROVENANCE} == PROVENANCE
+    written = MetricsFile.read(out)
+    assert {key: getattr(written, key) for key in PROVENANCE} == PROVENANCE
     assert (file["items"], file["items_of"]) == (2, 4)
     assert file["values"]["rouge_l"] == 0.5
     assert list(file) == sorted(file)

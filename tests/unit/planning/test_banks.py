@@ -2,9 +2,11 @@
 
 import json
 from copy import deepcopy
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from retake.schema.provenance import provenance_of
 from retake.schema.record import Record
@@ -116,12 +118,91 @@ def test_a_detectors_table_is_an_input_of_who_learns_its_boxes(remembering):
     assert plan.detected() == [("persons", "clips")]
 
 
-def test_the_bank_of_another_data_sets_videos_cannot_be_read(remembering):
-    plan = remembering.plan()
+@pytest.fixture
+def elsewhere(remembering):
+    """Another release, whose videos the trained variant is asked about; boxes are brought for the first alone."""
+    more = remembering.card | {
+        "title": "More",
+        "sources": [{"url": "http://localhost/m.zip", "file": "m.zip"}],
+    }
+    remembering.write()
+    folder = remembering.folder / "retake/data/datasets"
+    (folder / "more").mkdir()
+    (folder / "more/card.yaml").write_text(yaml.safe_dump(more))
+    (folder / "more/mini.py").write_text((folder / "clips/mini.py").read_text())
+    remembering.config["run"][0]["datasets"] = ["clips", "more"]
+    remembering.recipe["stages"]["second"]["data"] = [SEEN | {"sample": BOXED, "memory": MEMORY}]
+    remembering.recipe["detectors"]["persons"] = {"dataset": "clips", "elsewhere": "lookers"}
+    remembering.recipe["detectors"]["lookers"] = {"weights": "finder", "view": "keyframes", "features": True}
+    remembering.recipe["banks"]["things"]["detector"] = "lookers"
+    return remembering
+
+
+def trained(plan, *runs):
+    for run, stage in runs:
+        path = Path(plan.trainings.checkpoint(run, stage))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"abc")
+
+
+def test_the_bank_of_another_data_sets_videos_is_filled_by_what_is_there(elsewhere):
+    """Nothing is trained for it: no checkpoint is an input, of the answer or of the bank."""
+    plan = elsewhere.plan()
+    trained(plan, (FAR, "second"))
     with pytest.raises(
-        SettingError, match=r"variants\.far: reads bank 'people', which has no videos of 'clips'"
+        SettingError, match=r"near/clips/seed2/first/checkpoint\.safetensors: no such checkpoint"
     ):
-        plan.caption_job(FAR, "beam5", "clips")
+        plan.caption_job(FAR, "beam5", "more")
+    trained(plan, (NEAR, "first"))
+    folder = "results/mini/features/pulse/people/clips@more/seed2"
+    found = "results/mini/detections/lookers/more"
+    job = plan.caption_job(FAR, "beam5", "more")
+    memory = job["recipe"]["data"]["memory"]
+    media = "results/mini/media/videos/more/index.parquet"
+    assert memory["index"] == f"{folder}/index.parquet"
+    assert memory["made_of"] == {
+        "media": media, "checkpoint": CHECKPOINT, "detections": f"{found}/detections.parquet",
+    }  # fmt: skip
+    assert job["inputs"]["memory"] == [f"{folder}/index.parquet"]
+    assert job["inputs"]["made_of"] == [f"{found}/detections.parquet", media]
+    paths = [p for v in job["inputs"].values() for p in ([v] if isinstance(v, str) else v)]
+    assert not [path for path in paths if "/training/" in path or "/clips/" in path]
+    assert job["recipe"]["data"]["detections"] == f"{found}/detections.parquet"
+    assert job["recipe"]["data"]["every_s"] == 1.0
+    place = FILLED | {"dataset": "clips@more"}
+    shard = plan.rows_job(place | {"shard": "001"})
+    assert shard["inputs"] == {
+        "index": "results/mini/media/videos/more/shard001/index.parquet",
+        "arrays": [f"results/mini/media/videos/more/shard001/{n}.npy" for n in ("streams", "packets")],
+        "detections": f"{found}/shard001/detections.parquet",
+    }
+    assert shard["recipe"]["checkpoint"] == CHECKPOINT
+    assert shard["recipe"]["checkpoint_sha256"].startswith("ba7816bf")
+    index = plan.index_rows_job(place)
+    assert (sorted(index["inputs"]), index["recipe"]["checkpoint"]) == (
+        ["arrays", "detections", "media", "shards"], CHECKPOINT,
+    )  # fmt: skip
+    assert set(plan.bank_places()) == {
+        "clips",
+        "more",
+        "clips@more",
+        "more@clips",
+        "clips@clips",
+        "more@more",
+    }
+
+
+def test_boxes_that_a_data_set_brings_are_elsewhere_those_of_another_detector(elsewhere):
+    plan = elsewhere.plan()
+    assert [plan.detector_on("persons", release) for release in ("clips", "more")] == ["persons", "lookers"]
+    assert plan.detector_on("lookers", "clips") == "lookers"
+    assert plan.detected() == [("persons", "clips")]
+    del elsewhere.recipe["detectors"]["persons"]["elsewhere"]
+    plan = elsewhere.plan()
+    trained(plan, (FAR, "second"), (NEAR, "first"))
+    said = "detectors.persons: 'clips' has boxes of release 'clips', not of 'more'; `elsewhere` names"
+    with pytest.raises(SettingError, match=said):
+        plan.caption_job(FAR, "beam5", "more")
 
 
 # --- who fills ---------------------------------------------------------------------------------------------
@@ -208,7 +289,7 @@ def test_the_index_is_made_from_all_shards_and_what_they_are_made_of(remembering
     shards = [f"{BANK}/shard{s}" for s in ("000", "001")]
     assert job["inputs"] == {
         "shards": [f"{s}/index.parquet" for s in shards],
-        "arrays": [f"{s}/features.npy" for s in shards],
+        "arrays": [f"{s}/{file}.npy" for file in ("features", "boxes") for s in shards],
         "media": f"{MEDIA}/index.parquet",
         "checkpoint": CHECKPOINT,
         "detections": TABLE,
@@ -300,6 +381,9 @@ CHANGES = [
     ("detectors.persons", {"view": "keyframe"}, "detectors.persons.view: no view 'keyframe'; did you mean 'keyframes'"),
     ("detectors.persons", {"wieghts": "x"}, "detectors.persons.wieghts: unknown key; did you mean 'weights'"),
     ("detectors.released", {"features": True}, "detectors.released: features: boxes that a data set brings have none"),
+    ("detectors.persons", {"elsewhere": "released"}, "detectors.persons: elsewhere: a network looks at every release"),
+    ("detectors.released", {"elsewhere": "person"}, "detectors.released.elsewhere: no detector 'person'; did you mean"),
+    ("detectors.released", {"elsewhere": "released"}, "released.elsewhere: 'released' is no network that looks"),
     ("detectors.released", {"dataset": "clip"}, "detectors.released.dataset: no data set 'clip'; did you mean 'clips'"),
     ("detectors.persons", {"weights": "finda"}, "detectors.persons: no weights 'finda'; did you mean 'finder'"),
     ("banks.people", {"variant": "neer"}, "banks.people.variant: no variant 'neer'; did you mean 'near'"),

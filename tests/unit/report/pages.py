@@ -102,13 +102,9 @@ def runs(root: Path) -> dict[str, Any]:
             ]
             for kind, table in {
                 "predictions": pd.DataFrame({"item_id": list(items), "text": text}),
-                "metrics": pd.DataFrame(
-                    {"item_id": list(items), "cider": [s[column] for s in items.values()]}
-                ),
+                "items": pd.DataFrame({"item_id": list(items), "cider": [s[column] for s in items.values()]}),
             }.items():
-                path = (
-                    root / kind / place / ("test.parquet" if kind == "predictions" else "test.items.parquet")
-                )
+                path = root / kind / place / "test.parquet"
                 path.parent.mkdir(parents=True)
                 table.to_parquet(path)
                 found["predictions" if kind == "predictions" else "per_item"].append(path)

@@ -24,15 +24,17 @@ def reported(folder: Path, text: str = REPORTED) -> Path:
 
 
 def run(folder: Path, variant: str, seed: int, values: dict, table: dict | None = None, **other) -> Path:
-    """A metrics file, and beside it its `table` of items (column -> one entry an item, among them
+    """A metrics file, and under `items` its `table` of items (column -> one entry an item, among them
     item_id).
     """
     fields = {"method": "demo", "variant": variant, "dataset": "msvd", "split": "test", "protocol": "beam5"}
     fields |= {"scale": "mini", "items": 89, "items_of": 90} | other
-    place = folder / fields["scale"] / variant / fields["dataset"] / f"seed{seed}" / fields["protocol"]
-    place.mkdir(parents=True)
-    path = place / "test.json"
+    run_of = Path(fields["method"]) / variant / fields["dataset"] / f"seed{seed}" / fields["protocol"]
+    path = folder / fields["scale"] / "metrics" / run_of / "test.json"
+    path.parent.mkdir(parents=True)
     path.write_text(json.dumps(fields | {"seed": seed, "digests": {}, "record": {}, "values": values}))
     if table is not None:
-        pq.write_table(pa.table(table), place / "test.items.parquet")
+        items = folder / fields["scale"] / "items" / run_of / "test.parquet"
+        items.parent.mkdir(parents=True)
+        pq.write_table(pa.table(table), items)
     return path

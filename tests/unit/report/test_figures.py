@@ -115,7 +115,7 @@ def test_an_unknown_kind_is_an_error(drawn):
 def line_inputs(root: Path) -> dict:
     paths = []
     for variant, seed, score in (("few", 1, 0.1), ("few", 2, 0.3), ("many", 1, 0.5)):
-        path = root / "demo" / variant / "msvd" / f"seed{seed}" / "beam5" / "test.items.parquet"
+        path = root / "demo" / variant / "msvd" / f"seed{seed}" / "beam5" / "test.parquet"
         path.parent.mkdir(parents=True)
         pd.DataFrame({"item_id": ["a", "b"], "cider": [score - 0.05, score + 0.05]}).to_parquet(path)
         paths.append(path)

@@ -13,7 +13,7 @@ BRIGHT = 200
 
 
 class Producer(nn.Module):
-    """Rows of boxes: means of the middle frame and the first, and the box; of clips the means; of cells its."""
+    """Rows of boxes: means of the middle frame and the first, and the box; of clips, cells and steps their means."""
 
     def __init__(self, factor: float):
         super().__init__()
@@ -27,6 +27,8 @@ class Producer(nn.Module):
             return torch.cat([means[batch["box_item"]], batch["boxes"]], dim=1)
         if grid == "global":
             return means
+        if grid == "steps":
+            return frames.mean(dim=(1, 3, 4)).unsqueeze(2)  # (B, T, 1)
         cells = frames[:, :, frames.shape[2] // 2].mean(dim=1)
         return (
             nn.functional.adaptive_avg_pool2d(cells.unsqueeze(1), grid).flatten(1).unsqueeze(2)

@@ -1,5 +1,6 @@
 """Answers about boxes and about clips: asked in several ways, joined by item, from tables and coded videos."""
 
+import json
 import logging
 from collections import Counter
 
@@ -10,10 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from retake.data.clips import moment_name, moment_of
 from retake.data.loader import Source, to_device
 from retake.schema.protocol import Protocol
 from retake.schema.sample import Sample
 from retake.training import checkpoint
+from retake.training.captions import caption_videos
 from retake.training.inference import BoxAnswers, predict
 from retake.training.loop import StageRun
 from retake.training.settings import checked_stage
@@ -121,6 +124,7 @@ def test_items_that_show_no_box_have_no_row_and_are_counted(streams, tmp_path, c
     assert list(table["item_id"]) == ["a,0002", "b,0001"]
     assert [list(box) for box in table["box_xyxy"]] == [MIDDLE, MIDDLE]
     assert "2 of 4 items show no box and have no row; first a,0001, b,0002" in caplog.text
+    assert "2 of 4 boxes show in no cut and have no row; first of a,0001, b,0001" in caplog.text
     assert "t.parquet: no detector is named; the boxes are those that it labels" in caplog.text
 
 
@@ -135,9 +139,66 @@ def test_boxes_of_answers_come_from_the_detector(streams, tmp_path, caplog):
     assert list(table["item_id"]) == ["b,0001", "b,0002"]
     assert list(table["box_xyxy"][0]) == pytest.approx([0.3, 0.3, 0.6, 0.6])
     assert "no detector is named" not in caplog.text
+    assert "show in no cut" not in caplog.text
     assert list(asked(tmp_path, data, {"short_sides": [48]})[1]["item_id"]) == ["b,0002"]  # the sample's 0.9
     with pytest.raises(ValueError, match=r"d.parquet: split 'test': no item shows a box"):
         asked(tmp_path, data, {"min_score": 1.0})
+
+
+def test_a_folder_of_videos_is_asked_second_by_second(streams, tmp_path):
+    """Of rows that are whole videos: each second with a box has a line with every class, the surest first."""
+    whole = [{"item_id": v, "ref_id": v, "video_id": v, "split": "test"} for v in "ba"]
+    seen = [("b", 1.0, 0.9, MIDDLE), ("a", 3.0, 0.9, MIDDLE), ("a", 0.0, 0.95, LEFT), ("a", 2.0, 0.3, MIDDLE),
+            ("b", 1.0, 0.99, [0.3, 0.3, 0.6, 0.6])]  # fmt: skip
+    names = ("video_id", "time_s", "score", "box_xyxy")
+    table = pa.table({name: [r[n] for r in seen] for n, name in enumerate(names)})
+    pq.write_table(table, tmp_path / "d.parquet")
+    data = data_of(tmp_path, streams, whole, str(tmp_path / "d.parquet"), boxes={"detector": "persons"})
+    data["every_s"] = 1.0
+    source = Source(data, num_classes=2)
+    assert [row["item_id"] for row in source.rows] == [f"{v},{second}" for v in "ba" for second in range(4)]
+    protocol = Protocol(short_sides=[48], min_score=0.5).model_dump(mode="json", exclude_none=True)
+    _, table = asked(tmp_path, data, protocol)
+    recipe = {"task": "detect", "data": data, "protocol": protocol, "at_once": 4}
+    recipe |= {"checkpoint": str(tmp_path / "c.safetensors"), "checkpoint_sha256": "0"}
+    out = {"jsonl_out": tmp_path / "o.jsonl", "csv_out": tmp_path / "o.csv"}
+    caption_videos(model_module=MODEL, recipe=recipe, seed=1, **out)
+    lines = [json.loads(line) for line in out["jsonl_out"].read_text().splitlines()]
+    assert [(line["video"], line["time_s"], len(line["boxes"])) for line in lines] == [
+        ("a", 3.0, 1),
+        ("b", 1.0, 2),
+    ]
+    assert lines[1]["boxes"][0]["box"] == pytest.approx([0.3, 0.3, 0.6, 0.6]), "the surest box first"
+    for line, item in zip(lines, ("a,3", "b,1"), strict=True):
+        answers = table[table["item_id"] == item]["scores"].tolist()
+        for box, scores in zip(line["boxes"], answers, strict=True):
+            told = {one["class"]: one["score"] for one in box["classes"]}
+            assert told == {"0": scores[0], "1": scores[1]}
+            assert box["classes"][0]["score"] >= box["classes"][1]["score"]
+    told = pd.read_csv(out["csv_out"])
+    assert list(told) == ["video", "time_s", "left", "top", "right", "bottom", "class", "score"]
+    flat = [
+        (line["video"], line["time_s"], *box["box"], int(one["class"]), one["score"])
+        for line in lines for box in line["boxes"] for one in box["classes"]
+    ]  # fmt: skip
+    assert [tuple(row) for row in told.itertuples(index=False)] == flat
+    assert not (tmp_path / "predictions.parquet").exists()
+
+
+def test_moments_lie_in_their_rows_part_and_each_is_asked_once(streams, tmp_path):
+    """Of a part from 0.5 s to 2.5 s and one from 2 s on, of 4 s: 1, 2 and 3 s, each once."""
+    part = {"item_id": "p", "ref_id": "p", "video_id": "a", "split": "test", "start_s": 0.5, "end_s": 2.5}
+    rows = [part, part | {"item_id": "q", "ref_id": "q", "start_s": 2.0, "end_s": None}]
+    data = data_of(tmp_path, streams, rows, **BOXED) | {"every_s": 1.0}
+    assert [(row["item_id"], row["start_s"]) for row in Source(data).rows] == [
+        ("a,1", 1),
+        ("a,2", 2),
+        ("a,3", 3),
+    ]
+    assert [row["start_s"] for row in Source(data | {"every_s": 0.5}).rows] == [0.5, 1, 1.5, 2, 2.5, 3, 3.5]
+    assert moment_of(moment_name("folder/a, b.mp4", 12.5)) == ("folder/a, b.mp4", 12.5)
+    assert moment_of(moment_name("a", 123456.0)) == ("a", 123456.0)
+    assert moment_of(moment_name("a", 1234567.5)) == ("a", 1234567.5)
 
 
 def test_parts_that_speak_of_other_boxes_by_one_number_are_an_error():

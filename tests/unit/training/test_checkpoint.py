@@ -149,3 +149,18 @@ def test_a_write_that_fails_leaves_the_file_before(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         checkpoint.write_tensors(path, {"a": torch.ones(1)}, {})
     assert path.read_bytes() == before
+
+
+def test_a_model_that_a_file_fills_is_not_drawn_and_another_one_is():
+    with checkpoint.Undrawn():
+        before = torch.get_rng_state()
+        nn.Linear(4, 4)
+        nn.init.normal_(nn.Embedding(3, 2).weight)
+        kept = torch.full((2,), 7.0)
+        assert kept.normal_() is kept
+        assert kept.tolist() == [0.0, 0.0]
+        endless = torch.full((2,), torch.inf)  # as fresh memory may be: no draw within two deviations
+        assert nn.init.trunc_normal_(endless).tolist() == [0.0, 0.0]
+        assert torch.equal(torch.get_rng_state(), before)
+        assert torch.zeros(2).add_(1).tolist() == [1.0, 1.0]  # all else is as ever
+    assert not torch.equal(kept.normal_(), torch.full((2,), 7.0))

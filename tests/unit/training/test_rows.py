@@ -71,7 +71,8 @@ def extract(shard, out, *, data=DATA, module=MODULE, **given):
     folder = out / "shard000"
     extract_rows(
         recipe={"bank": {"rows": "boxes", "at_once": 3} | given, "module": module, "data": data},
-        index=shard, array_out=folder / "features.npy", index_out=folder / "index.parquet", **files,
+        index=shard, array_out=folder / "features.npy", boxes_out=folder / "boxes.npy",
+        index_out=folder / "index.parquet", **files,
     )  # fmt: skip
     array, table = np.load(folder / "features.npy"), pq.read_table(folder / "index.parquet")
     assert (table["array"].to_pylist(), table["row"].to_pylist()[:1]) == (["features.npy"] * len(table), [0])
@@ -100,6 +101,14 @@ def test_a_bank_of_clips_has_a_row_a_second_from_the_clip_round_it(shard, tmp_pa
 def test_a_bank_of_cells_has_a_row_a_cell(shard, tmp_path):
     found, _ = extract(shard, tmp_path / "bank", rows="clips", grid=2, checkpoint=checkpoint_of(tmp_path))
     assert found["v", 2.0] == [[pytest.approx(8)]] * 4
+
+
+def test_a_bank_of_steps_has_a_row_a_step(shard, tmp_path):
+    found, index = extract(
+        shard, tmp_path / "bank", rows="clips", grid="steps", checkpoint=checkpoint_of(tmp_path)
+    )
+    assert found["v", 2.0] == [[pytest.approx(frame)] for frame in (6, 8, 10)]
+    assert np.load(index.parent / "boxes.npy").shape == (0, 5)
 
 
 def test_seconds_may_be_closer(shard, tmp_path):
@@ -148,6 +157,9 @@ def test_a_bank_of_boxes_has_a_row_a_box_the_best_first_and_none_where_nobody_is
     ]  # fmt: skip
     assert found.pop(("v", 4.0)) == [pytest.approx([16, 14, 0.0, 0.25, 1.0, 1.0])]
     assert found == {("u", float(s)): [] for s in range(4)} | {("v", float(s)): [] for s in (0, 2, 3, 5)}
+    assert np.load(index.parent / "boxes.npy").tolist() == [  # of the whole frame, with their scores, row by row
+        [0.0, 0.0, 0.5, 0.5, 0.99], [*BOX, 0.95], [*BOX, 0.9],
+    ]  # fmt: skip
     assert pq.read_table(index)["num_rows"].to_pylist() == [0, 0, 0, 0, 0, 2, 0, 0, 1, 0]
 
 
@@ -168,6 +180,18 @@ def test_rows_do_not_depend_on_how_many_are_made_at_once(shard, tmp_path):
     given = {"detections": table, "checkpoint": checkpoint_of(tmp_path)}
     one, many = (extract(shard, tmp_path / f"b{n}", at_once=n, **given)[0] for n in (1, 64))
     assert one == many
+
+
+def test_a_checkpoint_that_is_there_fills_the_bank_of_other_videos(shard, tmp_path):
+    """No input of the job: its path stands in the recipe."""
+    path = checkpoint_of(tmp_path)
+    asked = {"bank": {"rows": "clips"}, "module": MODULE, "data": DATA, "checkpoint": path.as_posix()}
+    _, wanted = extract(shard, tmp_path / "bank", rows="clips", checkpoint=path)
+    out = tmp_path / "other/shard000"
+    asked["checkpoint_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    extract_rows(recipe=asked, index=shard, array_out=out / "features.npy", index_out=out / "index.parquet")
+    assert (out / "index.parquet").read_bytes() == wanted.read_bytes()
+    assert (out / "features.npy").read_bytes() == (wanted.parent / "features.npy").read_bytes()
 
 
 def test_a_foundation_makes_rows_from_its_folder(shard, tmp_path):
@@ -208,6 +232,11 @@ def test_the_merged_bank_is_read_by_video_and_second_and_says_what_filled_it(sha
     index_rows(shards=[index], media=shard, checkpoint=by, detections=table, index_out=merged)
     memory = Memory(merged, {"checkpoint": by, "detections": table, "media": shard})
     assert memory.made_of["checkpoint"] == hashlib.sha256(by.read_bytes()).hexdigest()
+    assert json.loads(pq.read_schema(merged).metadata[b"arrays"]).keys() == {
+        f"shard000/{name}.npy" for name in ("features", "boxes")
+    }
+    assert memory.boxes("v", 1).tolist() == [[*BOX, 0.9]]
+    assert memory.boxes("v", 0).shape == (0, 5)
     rows, keep = memory.window("v", 2.0, window_s=4, per_step=1)
     assert keep.tolist() == [False, True, False, False]
     assert rows[1].tolist() == [4, 2, 0, 0.25, 1, 1]

@@ -49,7 +49,7 @@ def scored(tmp_path, monkeypatch):
         if hook is not None:
             module.training_metrics = hook
         recipe = {"metrics": metrics, "start": start, "identity": IDENTITY}
-        out, items = tmp_path / "m.json", tmp_path / "m.items.parquet"
+        out, items = tmp_path / "m.json", tmp_path / "m.parquet"
         values = score_training(
             model_module=module.__name__,
             recipe=recipe,

@@ -1,8 +1,10 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
-from retake.training.stages import Freezer, matching, norms_of
+from retake.training.stages import Freezer, check_stored, matching, norms_of
 
 PLAIN = {"frozen": [], "affine": "frozen"}
 
@@ -75,3 +77,17 @@ def test_freezing_everything_is_an_error():
         Freezer(model, ["*"], {"frozen": ["norm*"], "affine": "frozen"})
     with pytest.raises(ValueError, match="expected frozen or trained"):
         Freezer(model, ["*"], {"frozen": ["norm*"], "affine": "thawed"})
+
+
+def test_what_stored_rows_stand_for_is_not_trained():
+    model, shown, read = (
+        SimpleNamespace(__name__="m", STORED=("encoder.",)),
+        {"stored": None},
+        {"stored": {"index": "i"}},
+    )
+    check_stored(model, [shown], ["encoder.0.weight"])
+    check_stored(model, [shown, read], ["decoder.weight"])
+    with pytest.raises(ValueError, match=r"trainable: 'encoder\.0\.bias' is trained, and its work is read"):
+        check_stored(model, [shown, read], ["decoder.weight", "encoder.0.bias"])
+    with pytest.raises(ValueError, match="data: stored: m names no STORED"):
+        check_stored(SimpleNamespace(__name__="m"), [read], ["decoder.weight"])

@@ -3,27 +3,30 @@
 Of the twelve evaluated classes four are told by one frame, four by motion, and four only by what happened, or will,
 some 5, 15 or 30 seconds away; the truth says which and when. As in the release, class numbers have gaps, tables name
 classes that are not evaluated, some seconds are excluded and some show nobody. Also written: the boxes that a
-detector might have found, with scores. Some actors it missed, some boxes hold nobody.
+detector might have found, with scores. Some actors it missed, some boxes hold nobody. The test's films are short, their
+later seconds are excluded, and no table names who does what in them.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 from retake.data.mini_release import MiniPlan, fact_table
 from retake.miniworld import Fact, World, draw, encode
 from retake.miniworld.ensemble import ACTS, STORIES, Ensemble, actor_boxes, ensemble, render_ensemble
 
-SPLITS = ("train", "val")
+SPLITS = ("train", "val", "test")
 OPTIONS = {
     "size_px": [96, 72],
     "rates": ["5"],
     "length_s": 60,
     "keyframes": 59,  # of a video at most, the first of them at second 1
+    "test_s": 15,  # of a film of the test: it is cut off there
     "codec": "h264",
     "b_frames": 2,
     "jitter": 0.01,  # of the edges of detected boxes, in shares of the picture
@@ -66,7 +69,7 @@ class Film(NamedTuple):
         return actor_boxes(self.scene, round(second * self.scene.fps))
 
 
-def annotate(world: World, root: Path, plan: MiniPlan) -> pd.DataFrame:
+def annotate(world: World, root: Path, plan: MiniPlan) -> pa.Table:
     """Write the lists, tables and detected boxes; returns in which seconds of each video a class is there."""
     evaluated = [name for name in CLASSES if name in KIND_OF]
     items = [f'item {{\n  name: "{CLASSES[n][1]}"\n  id: {CLASSES[n][0]}\n}}\n' for n in evaluated]
@@ -81,8 +84,14 @@ def annotate(world: World, root: Path, plan: MiniPlan) -> pd.DataFrame:
     _write(root / "ava_included_timestamps_v2.1.txt", [f"{second:04d}\n" for second in seconds])
     for split in SPLITS:
         mine = sorted((film for film in films if film.split == split), key=lambda film: film.video_id)
-        _write(root / f"ava_{split}_v2.1.csv", [line for film in mine for line in _rows(film)])
-        _write(root / f"ava_{split}_excluded_timestamps_v2.1.csv", [_excluded(world, film) for film in mine])
+        if split == "test":
+            _write(root / "ava_file_names_test_v2.1.txt", [f"{film.video_id}.mp4\n" for film in mine])
+        else:
+            _write(root / f"ava_{split}_v2.1.csv", [line for film in mine for line in _rows(film)])
+        _write(
+            root / f"ava_{split}_excluded_timestamps_v2.1.csv",
+            [line for film in mine for line in _excluded(world, film, seconds)],
+        )
         _write(
             root / f"ava_{split}_predicted_boxes.csv",
             [line for film in mine for line in _detected(world, film, plan)],
@@ -99,7 +108,9 @@ def media(world: World, root: Path, plan: MiniPlan, shard: str) -> list[tuple[Pa
         if plan.in_shard(film.video_id, shard):
             path = folder / f"{film.video_id}.mp4"
             options = {"codec": plan.options["codec"], "b_frames": plan.options["b_frames"]}
-            encode(render_ensemble(film.scene), path, fps=film.scene.fps, **options)
+            shown = math.floor(plan.options["test_s"] * film.scene.fps) if film.split == "test" else None
+            frames = render_ensemble(film.scene, None if shown is None else range(shown))
+            encode(frames, path, fps=film.scene.fps, **options)
             written.append((path, film.video_id))
     return written
 
@@ -114,7 +125,8 @@ def _films(world: World, plan: MiniPlan) -> Iterator[Film]:
                 video = "".join(LETTERS[n] for n in rng.integers(len(LETTERS), size=11))
             taken.add(video)
             scene = ensemble(world, split, index, plan.release, seconds=plan.options["length_s"])
-            yield Film(split, video, scene, plan.options["keyframes"])
+            keyframes = plan.options["test_s"] - 1 if split == "test" else plan.options["keyframes"]
+            yield Film(split, video, scene, keyframes)
 
 
 def _rows(film: Film) -> Iterator[str]:
@@ -125,10 +137,11 @@ def _rows(film: Film) -> Iterator[str]:
             yield from (f"{place},{CLASSES[name][0]},{actor}\n" for name in film.scene.does(actor, second))
 
 
-def _excluded(world: World, film: Film) -> str:
-    """One second of each video."""
-    second = draw(world.seed, film.video_id, "excluded").integers(1, film.seconds().stop)
-    return f"{film.video_id},{second:04d}\n"
+def _excluded(world: World, film: Film, seconds: list[int]) -> Iterator[str]:
+    """One second of each video, and of a shorter one those behind its end."""
+    one = draw(world.seed, film.video_id, "excluded").integers(1, film.seconds().stop)
+    behind = [s for s in seconds if s >= film.seconds().stop] if film.split == "test" else []
+    yield from (f"{film.video_id},{second:04d}\n" for second in (one, *behind))
 
 
 def _detected(world: World, film: Film, plan: MiniPlan) -> Iterator[str]:
@@ -148,14 +161,16 @@ def _detected(world: World, film: Film, plan: MiniPlan) -> Iterator[str]:
 
 def _truth(film: Film, evaluated: list[str]) -> Iterator[tuple[str, Fact, float, float]]:
     """The stretches of seconds in which somebody does what a class is; the value is the class's label."""
-    scene = film.scene
+    scene, length = film.scene, film.scene.seconds
+    if film.split == "test":
+        length = min(length, film.keyframes + 1)
     actors = range(len(scene.actors))
     for label, key in enumerate(evaluated):
         name = CLASSES[key][1]
         fact = Fact(f"class {name}", KIND_OF[key], str(label), tuple(re.findall(r"[a-z]+", name)))
-        there = [any(key in scene.does(actor, s) for actor in actors) for s in range(scene.seconds)]
+        there = [any(key in scene.does(actor, s) for actor in actors) for s in range(length)]
         edges = [s for s, now in enumerate(there) if now != (s > 0 and there[s - 1])]
-        edges += [scene.seconds] * (len(edges) % 2)
+        edges += [length] * (len(edges) % 2)
         for start, end in zip(edges[::2], edges[1::2], strict=True):
             yield film.video_id, fact, float(start), float(end)
 

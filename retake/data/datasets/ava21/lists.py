@@ -70,7 +70,7 @@ def read_boxes(path: Path, classes: Collection[int], seconds: Collection[int]) -
 
 
 def read_detected(path: Path, seconds: Collection[int]) -> Iterator[Box]:
-    """The rows `video,second,left,top,right,bottom,,score`."""
+    """The rows `video,second,left,top,right,bottom,,score`; boxes without area pass: who reads them lists them."""
     for line, row in read_rows(path, DETECTED):
         where = f"{path}: line {line}"
         if row["class (empty)"]:
@@ -79,13 +79,23 @@ def read_detected(path: Path, seconds: Collection[int]) -> Iterator[Box]:
             )
         if not NUMBER.fullmatch(row["score"]) or not 0 <= float(row["score"]) <= 1:
             raise ValueError(f"{where}: score {row['score']!r:.40}; expected a number of 0 to 1")
-        yield Box(where, *_placed(where, row, seconds), None, None, float(row["score"]))
+        placed = _placed(where, row, seconds, some_area=False)
+        yield Box(where, *placed, None, None, float(row["score"]))
 
 
 def read_seconds(path: Path, seconds: Collection[int]) -> Iterator[tuple[str, int]]:
     """The rows `video,second`."""
     for line, row in read_rows(path, PLACE):
         yield _place(f"{path}: line {line}", row, seconds)
+
+
+def names(path: Path) -> Iterator[tuple[str, str]]:
+    """(file and line, video) of a list of video files, one a line."""
+    for line, text in read_lines(path):
+        where, (video, _, ending) = f"{path}: line {line}", text.rpartition(".")
+        if not video or not ending:
+            raise ValueError(f"{where}: {text!r:.60}; expected the name of a video file")
+        yield where, video
 
 
 def included(path: Path) -> dict[int, None]:
@@ -112,13 +122,16 @@ def _place(where: str, row: dict[str, str], seconds: Collection[int]) -> tuple[s
 
 
 def _placed(
-    where: str, row: dict[str, str], seconds: Collection[int]
+    where: str, row: dict[str, str], seconds: Collection[int], *, some_area: bool = True
 ) -> tuple[str, int, tuple[float, float, float, float]]:
     video, second = _place(where, row, seconds)
     said = [row[name] for name in BOX[2:6]]
     left, top, right, bottom = (float(one) if NUMBER.fullmatch(one) else -1.0 for one in said)
-    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+    if not (0 <= left <= right <= 1 and 0 <= top <= bottom <= 1) or (
+        some_area and (left == right or top == bottom)
+    ):
+        wanted = ", of some area" if some_area else ""
         raise ValueError(
-            f"{where}: box {','.join(said):.80}; expected left, top, right, bottom, each of 0 to 1, of some area"
+            f"{where}: box {','.join(said):.80}; expected left, top, right, bottom, each of 0 to 1{wanted}"
         )
     return video, second, (left, top, right, bottom)

@@ -8,14 +8,14 @@ Boxes     ava_train_v2.1.csv, ava_val_v2.1.csv   no header, a row a class of a b
 Seconds   ava_included_timestamps_v2.1.txt (or v2.2's, the same)   one a line; where absent those of the card
           ava_<split>_excluded_timestamps_v2.1.csv   video,second: not looked at
 Detected  ava_<split>_predicted_boxes.csv   as boxes, the class empty, a score in the person's place
-Splits    train, val; the videos that the boxes name
+Splits    train, val: the videos that the boxes name; test: those of ava_file_names_test_v2.1.txt, a file a line, where
+          the list is there. Its boxes and classes are not published: a keyframe has one row without box and labels
 Rows      an item is a keyframe, `<video>,<ssss>`, the second that begins there; a row is one of its boxes, `labels`
           its evaluated classes, of which it may have none. A keyframe without a box has one row, without a box
 
 Counted in the log: rows of classes not evaluated, rows that stand twice, rows of excluded seconds.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -23,7 +23,7 @@ import pandas as pd
 
 from retake.data.annotations import not_used
 from retake.data.class_lists import Videos
-from retake.data.datasets.ava21 import lists
+from retake.data.datasets.ava21 import keyframes, lists
 from retake.data.readers import FOLDERS, first_of, one_of
 from retake.schema.annotations import checked
 from retake.schema.card import Card
@@ -53,10 +53,13 @@ def parse(root: Path, card: Card) -> pd.DataFrame:
     for split in SPLITS:
         path = one_of(root, [f"ava_{split}_v2.1.csv"], f"table of boxes of split {split}", PLACES)
         boxes = named(lists.read_boxes(path, known, seconds), split)
-        rows += _rows(split, boxes, label_of, seconds, _excluded(root, split, seconds))
+        rows += keyframes.labelled(split, boxes, label_of, seconds, _excluded(root, split, seconds))
+    if (path := first_of(root, ["ava_file_names_test_v2.1.txt"], PLACES)) is not None:
+        listed = lists.names(path)
+        rows += keyframes.unlabelled(listed, videos, seconds, _excluded(root, "test", seconds), split_of)
     not_used("ava21", "videos that no table names", sorted(set(videos.folder_of) - set(split_of)))
     table, names = pd.DataFrame(rows, columns=NAMES), list(classes(root).values())
-    said = [BETWEEN.join(names[label] for label in labels) or None for labels in table["labels"]]
+    said = [BETWEEN.join(names[label] for label in labels or ()) or None for labels in table["labels"]]
     facts = {"dataset": "ava21", "origin": "release", "task": "detect", "label_set": "ava21"}
     return checked(table.assign(text_out=said, end_s=table["start_s"] + 1, **facts))
 
@@ -109,39 +112,3 @@ def _excluded(root: Path, split: str, seconds: Collection[int]) -> set[tuple[str
     name = f"ava_{split}_excluded_timestamps_v2.1.csv"
     path = one_of(root, [name], f"list of excluded seconds of split {split}", PLACES)
     return set(lists.read_seconds(path, seconds))
-
-
-def _rows(
-    split: str,
-    boxes: Iterator[lists.Box],
-    label_of: dict[int, int],
-    seconds: Collection[int],
-    excluded: set[tuple[str, int]],
-) -> list[tuple]:
-    """One row a box, and one a keyframe without any, by video and second; boxes of one in the table's order."""
-    at: dict[tuple[str, int], dict[tuple, set[int]]] = defaultdict(dict)
-    videos, twice, outside, unseen, rows = set(), [], [], [], []
-    for box in boxes:
-        where = f"{box.video},{box.second:04d} class {box.number}"
-        videos.add(box.video)
-        if (box.video, box.second) in excluded:
-            unseen.append(where)
-            continue
-        done = at[box.video, box.second].setdefault((box.person, box.xyxy), set())
-        if box.number in done:
-            twice.append(where)
-        if box.number not in label_of:
-            outside.append(where)
-        done.add(box.number)
-    not_used("ava21", f"{split} rows that stand twice", twice)
-    not_used("ava21", f"{split} rows of classes that are not evaluated", outside)
-    not_used("ava21", f"{split} rows of excluded seconds", unseen)
-    for video in sorted(videos):
-        for second in (s for s in seconds if (video, s) not in excluded):
-            item, place = f"{video},{second:04d}", (video, float(second))
-            for n, ((person, xyxy), done) in enumerate(at.get((video, second), {}).items()):
-                labels = sorted(label_of[number] for number in done if number in label_of)
-                rows.append((split, item, f"{item},{n}", *place, labels, list(xyxy), person))
-            if (video, second) not in at:
-                rows.append((split, item, f"{item},0", *place, [], None, None))
-    return rows

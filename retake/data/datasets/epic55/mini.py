@@ -3,7 +3,8 @@
 The verb of a segment is what the person does, told by one frame, by order or by motion; its noun is the object. A
 video has two objects, one in each half, and in some segments of a motion the object is out of the picture: which one
 it is can be told from the segments before and after alone. As in the release, some classes have no segment, and a
-segment begins after the one before has ended. Persons 1 to 25 are train, 26 to 31 val.
+segment begins after the one before has ended. Persons 1 to 25 are train, 26 to 31 val; of the two tests, of persons of
+train and of others, only when each segment is is told.
 """
 
 import csv
@@ -21,7 +22,8 @@ from retake.data.mini_release import TRUTH, MiniPlan
 from retake.miniworld import Clip, World, draw, encode, render
 from retake.miniworld.lexicon import OBJECTS, OPENABLE
 
-SPLITS = ("train", "val")  # segments
+SPLITS = ("train", "val", "test_s1", "test_s2")  # segments
+LABELLED = SPLITS[:2]
 OPTIONS = {
     "size_px": [80, 60],
     "rates": ["6"],
@@ -47,7 +49,8 @@ VERBS = {  # class -> kind of evidence, the world's actions that are it, how peo
 NOUNS = {"Nothing": "", **{thing: thing for thing in OBJECTS if thing != "lamp"}, "lamp:oil": "lamp"}
 CYCLE = ("take", "walk-past", "shake", "sit-on", "walk-past", "shake", "open", "close")
 MOTIONS = ("walk-past", "shake")
-LAST_TRAIN, PERSONS = 25, {"train": 25, "val": 6}
+PERSONS = {"train": range(1, 26), "val": range(26, 32), "test_s1": range(1, 26), "test_s2": range(32, 38)}
+FIRST = {"test_s1": 61}  # number of a person's first video, of whom there are others
 HEADER = (
     "uid,participant_id,video_id,narration,start_timestamp,stop_timestamp,start_frame,stop_frame,verb,verb_class,"
     "noun,noun_class,all_nouns,all_noun_classes"
@@ -66,6 +69,7 @@ class Done(NamedTuple):
 
 
 class Film(NamedTuple):
+    split: str
     person: str
     video_id: str
     done: list[Done]
@@ -80,14 +84,20 @@ def annotate(world: World, root: Path, plan: MiniPlan) -> pd.DataFrame:
     for kind, classes in worded.items():
         rows = [[n, key, str(list(words))] for n, (key, words) in enumerate(classes.items())]
         _write(folder / f"EPIC_{kind}_classes.csv", [f"{kind}_id", "class_key", f"{kind}s"], rows)
-    every = [(f.person, f.video_id, one) for f in films for one in f.done]
-    table = [[uid, person, video, *_row(world, uid, one)] for uid, (person, video, one) in enumerate(every)]
-    _write(folder / "EPIC_train_action_labels.csv", HEADER, table)
+    every = [(f.split, f.person, f.video_id, one) for f in films for one in f.done]
+    tables: dict[str, list[list]] = {}
+    for uid, (split, person, video, one) in enumerate(every):
+        place, said = [uid, person, video], _row(world, uid, one)
+        tables.setdefault(split, []).append([*place, *(said if split in LABELLED else said[1:5])])
+    labelled = [row for split in LABELLED for row in tables[split]]
+    _write(folder / "EPIC_train_action_labels.csv", HEADER, labelled)
+    for split in SPLITS[len(LABELLED) :]:
+        _write(folder / f"EPIC_{split}_timestamps.csv", [*HEADER[:3], *HEADER[4:8]], tables[split])
     size = "x".join(map(str, plan.options["size_px"]))
     videos = [[f.video_id, size, float(f.done[-1].end), float(f.done[0].clip.fps)] for f in films]
     _write(folder / "EPIC_video_info.csv", ["video", "resolution", "duration", "fps"], videos)
     truth = []
-    for _, video, one in every:
+    for _, _, video, one in every:
         told = {
             "verb": (VERBS[one.verb][0], one.verb),
             "noun": ("far" if one.hidden else "one_frame", one.noun),
@@ -116,10 +126,11 @@ def _films(world: World, plan: MiniPlan) -> Iterator[Film]:
     per_video = int(plan.options["segments"])
     for split in SPLITS:
         for index, first in enumerate(range(0, plan.splits[split], per_video)):
-            take, number = divmod(index, PERSONS[split])
-            person = f"P{number + 1 + (LAST_TRAIN if split == 'val' else 0):02d}"
+            take, number = divmod(index, len(PERSONS[split]))
+            person = f"P{PERSONS[split][number]:02d}"
             count = min(per_video, plan.splits[split] - first)
-            yield Film(person, f"{person}_{take + 1:02d}", list(_done(world, plan, split, index, count)))
+            done = list(_done(world, plan, split, index, count))
+            yield Film(split, person, f"{person}_{take + FIRST.get(split, 1):02d}", done)
 
 
 def _done(world: World, plan: MiniPlan, split: str, index: int, count: int) -> Iterator[Done]:

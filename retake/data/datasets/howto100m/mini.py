@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 from retake.data.mini_release import MiniPlan, fact_table
 from retake.miniworld import Actor, Clip, Narration, World, draw, encode, facts, narrate, render
@@ -50,7 +50,7 @@ class Film(NamedTuple):
     said: list[Narration]
 
 
-def annotate(world: World, root: Path, plan: MiniPlan) -> pd.DataFrame:
+def annotate(world: World, root: Path, plan: MiniPlan) -> pa.Table:
     """Write the table of videos, the list of tasks and what is said; returns what is true of each scene."""
     tasks = {task: FIRST_TASK + n for n, task in enumerate(_tasks(plan.options["objects"]))}
     films = list(_films(world, plan, list(tasks)))
@@ -110,7 +110,7 @@ def _row(world: World, film: Film, task: int) -> list[str | int]:
     clip = next(clip for clip, _, _ in film.scenes if clip.actors)
     actor = clip.actors[0]
     rank = int(draw(world.seed, film.video_id, "rank").integers(1, 200))
-    return [film.video_id, f"{actor.colour} {actor.kind}", clip.place, rank, task]
+    return [film.video_id, actor.kind, clip.place, rank, task]
 
 
 def _films(world: World, plan: MiniPlan, tasks: list[tuple[str, str]]) -> Iterator[Film]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -42,7 +41,7 @@ class Found(NamedTuple):
     language: str
 
 
-def annotate(world: World, root: Path, plan: MiniPlan) -> pd.DataFrame:
+def annotate(world: World, root: Path, plan: MiniPlan) -> pa.Table:
     """Write the table of addresses, each shard's table and what lies beside each picture."""
     listed = list(_found(world, plan))
     pq.write_table(pa.Table.from_pylist([_address(world, one) for one in listed]), root / "part-00000.parquet")

@@ -7,7 +7,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
+import pyarrow as pa
 
 from retake.data.mini_release import MiniPlan, truth_table
 from retake.miniworld import Clip, World, captions, draw, encode, render
@@ -30,17 +30,17 @@ FOREIGN = [
 ]
 
 
-def annotate(world: World, root: Path, plan: MiniPlan) -> pd.DataFrame:
+def annotate(world: World, root: Path, plan: MiniPlan) -> pa.Table:
     """Write the corpus and the mapping under `root`; returns what is true of each clip."""
-    clips = list(_clips(world, plan))
+    mapping: list[str] = []
     with (root / "MSR Video Description Corpus.csv").open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(COLUMNS)
-        for video_id, _, clip in clips:
+        for video_id, number, clip in _clips(world, plan):
             rows.writerows(_rows(world, plan, video_id, clip))
-    mapping = "".join(f"{video_id} vid{number}\n" for video_id, number, _ in clips)
-    (root / "youtube_mapping.txt").write_text(mapping, encoding="utf-8")
-    return truth_table((video_id, clip) for video_id, _, clip in clips)
+            mapping.append(f"{video_id} vid{number}\n")
+    (root / "youtube_mapping.txt").write_text("".join(mapping), encoding="utf-8")
+    return truth_table((video_id, clip) for video_id, _, clip in _clips(world, plan))
 
 
 def media(world: World, root: Path, plan: MiniPlan, shard: str) -> list[tuple[Path, str]]:

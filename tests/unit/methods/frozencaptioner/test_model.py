@@ -232,3 +232,33 @@ def test_at_the_papers_size_adapters_are_what_their_layers_add_up_to(full_size):
 def test_at_first_every_word_is_about_as_likely():
     losses = captioner(gate_start=1.0).losses(batch_of(["abc", "b"]))
     assert losses["total"].item() / losses["count"].item() == pytest.approx(math.log(8), rel=0.5)
+
+
+def test_captions_of_about_one_length_are_read_at_once_and_padding_is_not_asked(monkeypatch):
+    """By hand: of lengths 5, 2, 4, 3, two at a time, 5 and 4 are read with 5 places, 3 and 2 with 3."""
+    batch = batch_of(["abca", "a", "abc", "ab"])
+    whole = captioner(gate_start=1.0).losses(batch)
+    monkeypatch.setattr("retake.methods.frozencaptioner.model.TOGETHER", 2)
+    model, read, told = captioner(gate_start=1.0), [], []
+    model.language.model.decoder.layers[0].register_forward_hook(
+        lambda m, i, out: read.append(tuple(out.shape))
+    )
+    model.language.model.decoder.final_layer_norm.register_forward_hook(
+        lambda m, i, out: told.append(len(out))
+    )
+    apart = model.losses(batch)
+    assert read == [(2, 5, 16), (2, 3, 16)]
+    assert told == [5 + 4, 3 + 2]
+    assert apart["total"].item() == pytest.approx(whole["total"].item(), rel=1e-6)
+    assert apart["count"].item() == whole["count"].item() == 5 + 2 + 4 + 3
+
+
+def test_each_caption_is_told_of_its_own_video_however_they_are_sorted(monkeypatch):
+    batch = batch_of(["a", "abca", "ab"])
+    monkeypatch.setattr("retake.methods.frozencaptioner.model.TOGETHER", 1)
+    model = captioner(gate_start=1.0)
+    alone = [
+        model.losses({key: value[n : n + 1] for key, value in batch.items()})["total"].item()
+        for n in range(3)
+    ]
+    assert model.losses(batch)["total"].item() == pytest.approx(sum(alone), rel=1e-6)

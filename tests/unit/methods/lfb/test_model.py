@@ -69,15 +69,14 @@ def test_at_the_start_the_supported_network_is_the_short_term_one(head, name):
     """Nothing that is remembered reaches a score: the stack adds nothing to what it is given of the clip."""
     supported = model(operator=SMALL_NL | {"name": name}, head=head).eval()
     seen = batch(head)
-    maps = supported.maps(seen)
-    short, _ = supported.short(seen, maps)
+    short, _, _ = supported.short(seen)
     wanted = supported.classifier(torch.cat([short, supported.operator.operator.reduce_short(short)], dim=1))
     assert torch.equal(supported(seen), wanted)
     changed = seen | {"memory": seen["memory"] * 3}
     assert torch.equal(supported(changed), wanted)
     short_term = model(head=head).eval()
     short_term.backbone.load_state_dict(supported.backbone.state_dict())
-    assert torch.equal(short_term.short(seen, short_term.maps(seen))[0], short)
+    assert torch.equal(short_term.short(seen)[0], short)
 
 
 def awake(network):
@@ -105,7 +104,7 @@ def test_each_clip_remembers_its_own_window_and_no_other(head, name):
 def test_a_short_term_operator_sees_the_boxes_of_its_own_clip():
     """By hand: an operator that is given the features of the boxes as a bank."""
     network, seen = awake(model(operator=SMALL_NL | {"name": "sto"})), batch()
-    short, item = network.short(seen, network.maps(seen))
+    short, item, _ = network.short(seen)
     for clip in range(2):
         own = short[item == clip]
         keep = torch.ones(1, len(own)).bool()
@@ -119,9 +118,9 @@ def test_a_short_term_operator_sees_the_boxes_of_its_own_clip():
 def test_a_short_term_operator_of_clips_sees_their_time_steps_whose_mean_is_the_feature():
     network, seen = awake(model(operator=SMALL_NL | {"name": "sto"}, head="clips")), batch("clips")
     maps = network.maps(seen)
-    memory, keep = network.own(*network.short(seen, maps), maps)
+    memory, keep = network.own(*network.short(seen), 2)
     assert keep.all()
-    assert torch.allclose(memory.mean(dim=1), network.short(seen, maps)[0], atol=1e-6)
+    assert torch.allclose(memory.mean(dim=1), network.short(seen)[0], atol=1e-6)
     assert torch.allclose(memory[1, 0], maps[1, :, 0].mean(dim=(1, 2)), atol=1e-6)
 
 
@@ -194,14 +193,61 @@ def test_answers_of_clips_are_probabilities():
 def test_rows_of_a_bank_are_the_features_of_boxes_clips_and_cells():
     network, seen = model(operator=SMALL_NL).eval(), batch()
     maps = network.maps(seen)
-    assert torch.equal(network.bank_rows(seen), network.short(seen, maps)[0])
+    assert torch.equal(network.bank_rows(seen), network.short(seen)[0])
     assert network.bank_rows({"frames": seen["frames"]}, grid="global").shape == (2, 32)
     cells = network.bank_rows({"frames": seen["frames"]}, grid=2)
     assert torch.allclose(cells.mean(dim=1), maps.mean(dim=(2, 3, 4)), atol=1e-5)
+    steps = network.bank_rows({"frames": seen["frames"]}, grid="steps")
+    assert steps.shape == (2, maps.shape[2], 32)
+    assert torch.allclose(steps[1, 1], maps[1, :, 1].mean(dim=(1, 2)), atol=1e-6)
     assert torch.allclose(cells[1, 2], maps[1, :, :, 2:, :2].mean(dim=(1, 2, 3)), atol=1e-5)
     assert torch.equal(model(grid=4).eval().bank_rows(seen), model().eval().bank_rows(seen, grid=4))
     clips = model(**CLIPS).eval()
     assert torch.allclose(clips.bank_rows(batch("clips")), clips.maps(seen).mean(dim=(2, 3, 4)))
+
+
+def stored(network, seen, grid):
+    """The batch with what a bank would keep of it in the place of frames and boxes."""
+    rows = network.bank_rows(seen, grid=grid)
+    rows = rows.unsqueeze(1) if grid == "global" else rows
+    return {k: v for k, v in seen.items() if k not in ("frames", "boxes")} | {
+        "stored": rows,
+        "item_id": ["a", "b"],
+    }
+
+
+STORED = [("boxes", "detections"), ("clips", "global"), ("clips", "steps")]
+CASES = [(*of, name) for of in STORED for name in ("none", "nl", "avg", "max", "sto")]
+
+
+@pytest.mark.parametrize(("head", "grid", "name"), [case for case in CASES if case[1:] != ("global", "sto")])
+def test_stored_rows_give_what_the_frames_give(head, grid, name):
+    """Scores, losses and the gradients of all but the backbone, which is not asked; a clip without a box, too."""
+    network = model(operator=SMALL_NL | {"name": name}, head=head).eval()
+    if network.operator is not None:
+        awake(network)
+    seen = batch(head)
+    read = stored(network, seen, grid)
+    wanted = network.predict(seen, {})
+    for row, other in zip(network.predict(read, {}), wanted, strict=True):
+        for one, two in zip(
+            *([found] if isinstance(found, dict) else found for found in (row, other)), strict=True
+        ):
+            assert one.pop("scores") == pytest.approx(two.pop("scores"), abs=1e-6)
+            assert one == two
+    losses = [network.losses(made)["total"] for made in (seen, read)]
+    assert losses[1].item() == pytest.approx(losses[0].item(), abs=1e-5)
+    losses[1].backward()
+    assert all(p.grad is None for p in network.backbone.parameters())
+    if head == "boxes":
+        none = {key: read[key][:0] for key in ("box_item", "box_number", "boxes_whole", "stored")}
+        assert network.predict(read | none, {}) == [[], []]
+
+
+def test_a_mean_over_time_has_no_steps_to_look_up():
+    network = model(operator=SMALL_NL | {"name": "sto"}, head="clips").eval()
+    with pytest.raises(ValueError, match="stored: an operator over a clip's own features needs its steps"):
+        network(stored(network, batch("clips"), "global"))
 
 
 @pytest.mark.parametrize(
@@ -209,7 +255,7 @@ def test_rows_of_a_bank_are_the_features_of_boxes_clips_and_cells():
     [
         ({"loss": "hinge"}, "loss must be one of softmax, sigmoid, found 'hinge'"),
         ({"head": "frames"}, "head must be one of boxes, clips, found 'frames'"),
-        ({"grid": 3}, "grid must be one of detections, global, 2, 4, found 3"),
+        ({"grid": 3}, "grid must be one of detections, global, steps, 2, 4, found 3"),
         ({"loss": "softmax"}, "a box may have several labels or none, so it takes sigmoid"),
         ({"num_classes": 4}, "3 classes have a name, num_classes is 4"),
     ],
