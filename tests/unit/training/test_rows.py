@@ -189,7 +189,8 @@ def test_a_checkpoint_that_is_there_fills_the_bank_of_other_videos(shard, tmp_pa
     _, wanted = extract(shard, tmp_path / "bank", rows="clips", checkpoint=path)
     out = tmp_path / "other/shard000"
     asked["checkpoint_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    extract_rows(recipe=asked, index=shard, array_out=out / "features.npy", index_out=out / "index.parquet")
+    names = {"array_out": "features.npy", "boxes_out": "boxes.npy", "index_out": "index.parquet"}
+    extract_rows(recipe=asked, index=shard, **{key: out / name for key, name in names.items()})
     assert (out / "index.parquet").read_bytes() == wanted.read_bytes()
     assert (out / "features.npy").read_bytes() == (wanted.parent / "features.npy").read_bytes()
 
