@@ -79,12 +79,15 @@ def modules_in(folder: str) -> tuple[str, ...]:
 
 
 def kept_in(script: str, *plugins: str) -> str:
-    """Where the digests of a job's code stand: of script `name` and the files that it finds by name."""
+    """Where the digests of a job's code stand: of a script and the files that it finds by name.
+
+    A folder each: Snakemake lists a folder once, and what is written there later is not there for it.
+    """
     name = Path(script).stem
-    if not plugins:
-        return (KEPT / f"{name}.json").as_posix()
-    told_apart = hashlib.sha256("\n".join(sorted(plugins)).encode()).hexdigest()[:8]
-    return (KEPT / f"{name}.{Path(plugins[0]).parent.name}.{told_apart}.json").as_posix()
+    if plugins:
+        told_apart = hashlib.sha256("\n".join(sorted(plugins)).encode()).hexdigest()[:8]
+        name = f"{name}.{Path(plugins[0]).parent.name}.{told_apart}"
+    return (KEPT / name / "digests.json").as_posix()
 
 
 def digests_of(script: str, *plugins: str) -> dict[str, str]:

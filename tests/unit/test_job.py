@@ -81,7 +81,7 @@ def test_a_failed_job_leaves_a_record_that_says_so_and_no_record_output(tmp_path
 
 
 def test_digests_of_the_code_that_was_run_stand_where_snakemake_looks(tmp_path):
-    kept = tmp_path / ".snakemake/retake/code/some_rule.json"
+    kept = tmp_path / ".snakemake/retake/code/some_rule/digests.json"
     run(tmp_path, "j.output['table'].write_text('x')")
     assert not kept.exists()  # run by hand: nobody looks
     (tmp_path / "retake").mkdir()

@@ -65,7 +65,7 @@ def test_digests_of_a_jobs_code_are_kept_and_what_changed_is_named():
     del changed["retake/late.py"]
     assert code.keep(kept, changed) == ["retake/a.py", "retake/b.py", "retake/late.py"]
     assert json.loads(Path(kept).read_text()) == changed
-    assert [p.name for p in Path(kept).parent.iterdir()] == ["run.json"]
+    assert [p.name for p in Path(kept).parent.iterdir()] == ["digests.json"]
 
 
 @pytest.mark.usefixtures("package")
@@ -85,7 +85,7 @@ def test_jobs_that_find_other_files_by_name_have_digests_of_their_own():
         code.kept_in("scripts/run.py", "retake/methods/a/model.py", "retake/methods/a/more.py"),
         code.kept_in("scripts/run.py", "retake/weights/a/model.py"),
     }
-    assert len(places) == 5
+    assert len(places) == len({Path(place).parent for place in places}) == 5  # Snakemake lists a folder once
 
 
 def test_no_path_is_absolute():
