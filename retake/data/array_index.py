@@ -6,8 +6,9 @@ relative to the index's folder. Frames and features have the same index and the 
 
 import csv
 import json
+from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow.compute import sort_indices
+
+from retake.data.rows import column_of, in_two, objects
 
 INDEX = pa.schema(
     [
@@ -36,7 +40,7 @@ INDEX = pa.schema(
 FAILURES = ("video_id", "path", "reason")
 CLIP = "clip "  # how the reason begins where not a video fails but one of its clips
 OPEN_ARRAYS = 16  # memory maps that one reader keeps
-AT_ONCE = 256  # index rows that are Python's numbers at one time
+ASKED = 1024  # videos whose index rows a reader keeps as Python's objects
 NAMED = 20  # failures that an error message names
 
 
@@ -48,29 +52,10 @@ class TooManyFailuresError(Exception):
 
 
 def table_of(rows: Sequence[dict[str, Any]]) -> pa.Table:
-    """Index rows as a table; a key that is left out is null.
-
-    From buffers only: pa.array imports pandas, half a second, to find out what a list is.
-    """
+    """Index rows as a table; a key that is left out is null."""
     return pa.Table.from_arrays(
-        [_column([row.get(f.name) for row in rows], f.type) for f in INDEX], schema=INDEX
+        [column_of([row.get(f.name) for row in rows], f.type) for f in INDEX], schema=INDEX
     )
-
-
-def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    known = np.packbits(np.array([value is not None for value in values], dtype=bool), bitorder="little")
-    if pa.types.is_list(kind) or pa.types.is_string(kind):
-        none: Any = b"" if pa.types.is_string(kind) else ()
-        parts: list[Any] = [value.encode() if isinstance(value, str) else value or none for value in values]
-        ends = pa.py_buffer(np.cumsum([0, *map(len, parts)], dtype=np.int32))
-        if pa.types.is_string(kind):
-            return pa.Array.from_buffers(
-                kind, len(values), [pa.py_buffer(known), ends, pa.py_buffer(b"".join(parts))]
-            )
-        inner = _column([item for part in parts for item in part], kind.value_type)
-        return pa.Array.from_buffers(kind, len(values), [pa.py_buffer(known), ends], children=[inner])
-    numbers = np.array([0 if value is None else value for value in values], dtype=str(kind))
-    return pa.Array.from_buffers(kind, len(values), [pa.py_buffer(known), pa.py_buffer(numbers)])
 
 
 def read_table(path: Path) -> pa.Table:
@@ -96,45 +81,60 @@ def index_arrays(
     max_failures: float = 0.0,
     expected: int | None = None,
     beside: Sequence[str] = (),
+    said: Mapping[str, str] | None = None,
 ) -> None:
     """Merge the indices and failures of shards; judge the failures.
 
     `shards` are shard indices, `failures` their failures.csv; arrays lie beside the shard indices, and the
-    merged index, one folder up, names them by shard folder. Their sha256 stand in the parquet's metadata
-    under "arrays", with those of the files `beside` each array, without which it cannot be read. `max_failures`
-    is the share of videos, or of clips where a video has several, in [0, 1], that may fail. `expected` is the
-    number of videos there are. Raises TooManyFailuresError, and ValueError where videos are lost, doubled, or an
-    array is shorter than its index.
+    merged index, one folder up, names them by shard folder. Shard follows shard, each a row group and by video and
+    start: no more than one is in memory, of the others their videos' ids. The arrays' sha256 stand in the parquet's
+    metadata under "arrays", with those of the files `beside` each array, without which it cannot be read; `said` is
+    put beside. `max_failures` is the share of videos, or of clips where a video has several, in [0, 1], that may
+    fail. `expected` is the number of videos there are. Raises TooManyFailuresError, and ValueError where videos are
+    lost, doubled, or an array is shorter than its index.
     """
-    tables: list[
-        pa.Table
-    ] = []  # as columns: the times of all frames as Python's numbers would be most of the memory
     digests: dict[str, str] = {}
-    read: set[str] = set()
-    for path in sorted(map(Path, shards)):
-        table = read_table(path)
-        here, names = set(table["video_id"].to_pylist()), table["array"].to_pylist()
-        if doubled := here & read:
-            raise ValueError(f"{path}: video {min(doubled)} is in another shard, too")
-        read |= here
-        for name in sorted(set(names)):
-            _check_array(path, name, table)
-            for part in (name, *beside):
-                with (path.parent / part).open("rb") as file:
-                    digests[f"{path.parent.name}/{part}"] = file_digest(file, "sha256").hexdigest()
-        at = table.schema.get_field_index("array")
-        placed = _column([f"{path.parent.name}/{name}" for name in names], pa.string())
-        tables.append(table.set_column(at, INDEX.field("array"), placed))
-    merged = pa.concat_tables(tables) if tables else INDEX.empty_table()
-    keys = list(zip(merged["video_id"].to_pylist(), merged["start_s"].to_pylist(), strict=True))
-    order = sorted(range(len(keys)), key=lambda row: (keys[row][0], keys[row][1] or 0.0))
+    videos: list[pa.Array] = []  # ids of each shard, one a video
+    rows = 0
+    with pq.ParquetWriter(index_out, INDEX) as writer:
+        for path in sorted(map(Path, shards)):
+            table = _in_order(read_table(path))
+            names = table["array"].to_pylist()
+            for name in sorted(set(names)):
+                _check_array(path, name, table)
+                for part in (name, *beside):
+                    with (path.parent / part).open("rb") as file:
+                        digests[f"{path.parent.name}/{part}"] = file_digest(file, "sha256").hexdigest()
+            placed = column_of([f"{path.parent.name}/{name}" for name in names], pa.string())
+            at = table.schema.get_field_index("array")
+            if names:
+                writer.write_table(table.set_column(at, INDEX.field("array"), placed))
+            videos.append(table["video_id"].unique())
+            rows += len(table)
+        writer.add_key_value_metadata({"arrays": json.dumps(digests, sort_keys=True), **(said or {})})
+    if (doubled := in_two(videos)) is not None:
+        raise ValueError(
+            f"{sorted(map(Path, shards))[doubled[0]]}: video {doubled[1]} is in another shard, too"
+        )
     failed = sorted(row for path in failures for row in read_failures(Path(path)))
-    _judge(keys, failed, max_failures, expected)
-    metadata = {"arrays": json.dumps(digests, sort_keys=True)}
-    in_order = merged.take(_column(order, pa.int64())).combine_chunks()
-    pq.write_table(in_order.replace_schema_metadata(metadata), index_out)
+    _judge(pa.chunked_array(videos, pa.string()), rows, failed, max_failures, expected)
     if failures_out is not None:
         write_failures(failed, failures_out)
+
+
+def _in_order(table: pa.Table) -> pa.Table:
+    """By video and start, as it nearly always is."""
+    keys = list(
+        zip(
+            table["video_id"].to_pylist(),
+            (start or 0.0 for start in table["start_s"].to_pylist()),
+            strict=True,
+        )
+    )
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    if order != list(range(len(keys))):
+        table = table.take(column_of(order, pa.int64()))
+    return table.combine_chunks()
 
 
 def _check_array(index: Path, name: str, table: pa.Table) -> None:
@@ -146,17 +146,22 @@ def _check_array(index: Path, name: str, table: pa.Table) -> None:
 
 
 def _judge(
-    rows: list[tuple[str, float]], failed: list[tuple[str, ...]], max_failures: float, expected: int | None
+    videos: pa.ChunkedArray,
+    rows: int,
+    failed: list[tuple[str, ...]],
+    max_failures: float,
+    expected: int | None,
 ) -> None:
-    """`rows` are (video_id, start_s); what fails is a video, or a clip of one that has others (CLIP)."""
-    read, lost = {row[0] for row in rows}, {row[0] for row in failed}
+    """`videos` were read, in so many rows; what fails is a video, or a clip of one that has others (CLIP)."""
+    lost = {row[0] for row in failed}
+    read = {one for ids in videos.chunks for one in lost.intersection(ids.to_pylist())} if lost else set()
     both = read & {video_id for video_id, _, reason in failed if not reason.startswith(CLIP)}
-    total, clips = len(rows) + len(failed), len(rows) > len(read) or read & lost
+    total, clips = rows + len(failed), rows > len(videos) or read
     if both:
-        raise ValueError(f"{sorted(both)[0]}: read in one shard, failed in another")
-    if expected is not None and len(read | lost) != expected:
+        raise ValueError(f"{min(both)}: read in one shard, failed in another")
+    if expected is not None and len(videos) + len(lost - read) != expected:
         raise ValueError(
-            f"expected {expected} videos, the shards hold {len(read)} and {len(lost - read)} that failed"
+            f"expected {expected} videos, the shards hold {len(videos)} and {len(lost - read)} that failed"
         )
     if len(failed) > max_failures * total:
         more = "" if len(failed) <= NAMED else f"\n  and {len(failed) - NAMED} more"
@@ -185,29 +190,58 @@ def write_failures(rows: Sequence[tuple[str, ...]], path: Path) -> None:
 
 
 class Arrays:
-    """Rows of videos by id, memory-mapped when asked for. Cheap to send to another process."""
+    """Rows of videos by id, memory-mapped when asked for. Cheap to send to another process.
+
+    The index stays in Arrow's columns, a tenth of what its rows take as Python's objects; of the videos asked for
+    last, the rows are kept.
+    """
 
     def __init__(self, index: Path):
         """Reads the index (parquet), no array. Raises FileNotFoundError, ValueError."""
         self.index = Path(index)
-        self._segments: dict[str, list[dict[str, Any]]] = {}
-        for batch in read_table(self.index).to_batches(AT_ONCE):
-            for segment in batch.to_pylist():
-                segment["times_s"] = np.asarray(segment["times_s"] or [], dtype=np.float64)
-                self._segments.setdefault(segment["video_id"], []).append(segment)
+        self._table = read_table(self.index)
+        ids = self._table["video_id"]
+        order = sort_indices(ids)  # stable: rows of a video stay as they are
+        self._ids = ids.take(order)
+        # not to_numpy, which imports pandas
+        self._order = np.frombuffer(order.buffers()[1] or b"", dtype=np.uint64, count=len(ids)).view(np.int64)
+        self._count = len(ids.unique())
+        self._asked: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
         self._maps: OrderedDict[str, np.ndarray] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_maps": OrderedDict()}  # a memory map would travel as its bytes
+        kept = {"_maps": OrderedDict(), "_asked": OrderedDict()}  # a memory map would travel as its bytes
+        return self.__dict__ | kept
 
     def __len__(self) -> int:
-        return len(self._segments)
+        return self._count
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._segments)
+        """Videos in the order of their ids."""
+        last = None
+        for chunk in self._ids.chunks:
+            for video_id in chunk:
+                if (name := video_id.as_py()) != last:
+                    yield name
+                last = name
 
     def __contains__(self, video_id: object) -> bool:
-        return video_id in self._segments
+        return isinstance(video_id, str) and bool(self._segments(video_id))
+
+    def _segments(self, video_id: str) -> list[dict[str, Any]]:
+        """The rows of a video, in the index's order; none of a video that is not in it."""
+        if (known := self._asked.get(video_id)) is not None:
+            return known
+        first = place = bisect_left(self._ids, video_id, key=_text)
+        while place < len(self._ids) and self._ids[place].as_py() == video_id:
+            place += 1
+        found = objects(self._table, self._order[first:place])
+        for segment in found:
+            segment["times_s"] = np.asarray(segment["times_s"] or [], dtype=np.float64)
+        if len(self._asked) >= ASKED:
+            self._asked.popitem(last=False)
+        self._asked[video_id] = found
+        return found
 
     def segment(
         self, video_id: str, start_s: float | None = None, end_s: float | None = None
@@ -216,10 +250,8 @@ class Arrays:
 
         Raises KeyError naming the index.
         """
-        try:
-            segments = self._segments[video_id]
-        except KeyError:
-            raise KeyError(f"{self.index}: no video {video_id!r} (see failures.csv beside it)") from None
+        if not (segments := self._segments(video_id)):
+            raise KeyError(f"{self.index}: no video {video_id!r} (see failures.csv beside it)")
         at = [s for s in segments if _same((s["start_s"], s["end_s"]), (start_s, end_s))]
         at = at or [s for s in segments if start_s is not None and (s["start_s"] or 0.0) <= start_s + 1e-6]
         return at[-1] if at else segments[0]
@@ -230,7 +262,7 @@ class Arrays:
         That part itself, where an index row is exactly it or holds it; else every index row that lies within it.
         """
         asked = (start_s, end_s)
-        have = [(s["start_s"], s["end_s"]) for s in self._segments.get(video_id, ())]
+        have = [(s["start_s"], s["end_s"]) for s in self._segments(video_id)]
         if any(_within(asked, one) for one in have):
             return [asked]
         return [one for one in have if _within(one, asked)]
@@ -259,6 +291,10 @@ class Arrays:
         if len(self._maps) > OPEN_ARRAYS:
             self._maps.popitem(last=False)
         return array
+
+
+def _text(name: pa.Scalar) -> str:
+    return name.as_py()
 
 
 def _same(one: Clip, other: Clip) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from retake.data.array_index import CLIP, window
+from retake.data.rows import READ
 
 Clip = tuple[float, float | None]
 CLOSE_S = 1e-3  # a video this much shorter than whole chunks has them: its stamps are rounded
@@ -33,13 +34,15 @@ def length_s(times_s: np.ndarray) -> float:
     return num_frames * float(times_s[-1]) / (num_frames - 1) if num_frames > 1 else 0.0
 
 
-def segments_of(annotations: Path) -> dict[str, list[Clip]]:
-    """video_id -> its distinct (start_s, end_s) in an annotation table, in order of time."""
-    with pq.ParquetFile(annotations) as file:  # pq.read_table would import pandas
-        columns = file.read(columns=["video_id", "start_s", "end_s"]).to_pydict()
+def segments_of(annotations: Path, videos: Iterable[str] | None = None) -> dict[str, list[Clip]]:
+    """video_id -> its distinct (start_s, end_s) in an annotation table, in order of time; of these videos, or of all."""
+    wanted = None if videos is None else set(videos)
     found: dict[str, set[Clip]] = {}
-    for video_id, start_s, end_s in zip(*columns.values(), strict=True):
-        found.setdefault(video_id, set()).add((start_s, end_s))
+    with pq.ParquetFile(annotations) as file:  # pq.read_table would import pandas
+        for batch in file.iter_batches(READ, columns=["video_id", "start_s", "end_s"]):
+            for video_id, start_s, end_s in zip(*batch.to_pydict().values(), strict=True):
+                if wanted is None or video_id in wanted:
+                    found.setdefault(video_id, set()).add((start_s, end_s))
     return {video_id: sorted(clips, key=_in_time) for video_id, clips in sorted(found.items())}
 
 

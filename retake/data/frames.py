@@ -102,7 +102,7 @@ def extract_frames(
         rows, failures = video_by_video(videos, made)
     else:
         rows, failures = _clip_by_clip(
-            view, videos, array, None if segments is None else segments_of(segments)
+            view, videos, array, None if segments is None else segments_of(segments, (v[0] for v in videos))
         )
     array.close()
     pq.write_table(table_of(rows), index_out)

@@ -71,7 +71,9 @@ class _Reader:
         """The next sign, one of `expected`, taken away."""
         sign = self.peek()
         if not sign or sign not in expected:
-            raise self.refused(f"{sign!r} where {' or '.join(expected)} was expected" if sign else "the file ends")
+            raise self.refused(
+                f"{sign!r} where {' or '.join(expected)} was expected" if sign else "the file ends"
+            )
         self.at += 1
         return sign
 

@@ -9,12 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 from torch.nn.functional import interpolate
 
@@ -22,31 +21,12 @@ from retake.data.array_index import Arrays
 from retake.data.batches import frame_labels, stacked, targets, told
 from retake.data.clips import Clips
 from retake.data.memory import Memory, Windows, remembering
+from retake.data.rows import Row, Rows, Span, grouped, read_rows
 from retake.data.sampled import Asked, Pictures, Sampler, by_item
 from retake.data.stored import Stored
 
-COLUMNS = [
-    "item_id", "ref_id", "video_id", "start_s", "end_s", "text_in", "text_out", "options", "labels", "value",
-    "weight",
-]  # fmt: skip
 KINDS = ("frames", "features", "stream", "motion", "flow", "text")
 ROWS = ("all", "one_per_item", "by_item")
-
-
-def read_rows(annotations: Path | str, split: str | list[str], *also: str) -> list[dict[str, Any]]:
-    """The rows of one split, or of several, as they stand in the table, with further columns.
-
-    Raises ValueError if there is none of a split.
-    """
-    splits, seen = [split] if isinstance(split, str) else split, set()
-    rows = []
-    for row in pq.read_table(annotations, columns=[*COLUMNS, "split", *also]).to_pylist():
-        if (of := row.pop("split")) in splits:
-            rows.append(row)
-            seen.add(of)
-    if missing := [one for one in splits if one not in seen]:
-        raise ValueError(f"{annotations}: no row of split {missing[0]!r}")
-    return rows
 
 
 class Source:
@@ -67,11 +47,12 @@ class Source:
         self.memory = Windows.of(spec)
         self.asked: Asked | None = None  # set where each item is answered by several parts
         of_clips = isinstance(self.sampler, Clips)
-        rows = read_rows(spec["annotations"], spec["split"], *(("box_xyxy",) if of_clips else ()))
-        parts = [self._parts(row) for row in rows]
-        self.rows = [part for seen in parts for part in seen]
-        self.left_out = parts.count([])
-        if not self.rows:
+        read = read_rows(spec["annotations"], spec["split"], *(("box_xyxy",) if of_clips else ()))
+        self.rows: Sequence[Row] = read
+        self.left_out = 0
+        if self.arrays is not None:
+            self.rows, self.left_out = read.each(self._parts)
+        if not len(self.rows):
             raise ValueError(f"{spec['index']}: none of the videos of split {spec['split']!r} is in it")
         if isinstance(self.sampler, Clips):
             if spec.get("every_s") is not None:
@@ -80,18 +61,13 @@ class Source:
         elif self.sampler is not None and spec["sample"]["labels"] == "frame":
             self.rows = by_item(self.rows)
 
-    def _parts(self, row: dict[str, Any]) -> list[dict[str, Any]]:
-        """The row as it can be seen: itself, or one for each clip in its part of the video; none: its video is not
-        there.
-        """
-        if self.arrays is None:
-            return [row]
+    def _parts(self, row: Row) -> Sequence[Span]:
+        """When the row can be seen: in its part of the video, or in each clip within it; never: its video is not there."""
         if row["video_id"] not in self.arrays:
             return []
         if self.sampler is not None:
-            return [row]
-        clips = self.arrays.clips(row["video_id"], row["start_s"], row["end_s"])
-        return [row | {"start_s": start_s, "end_s": end_s} for start_s, end_s in clips]
+            return [(row["start_s"], row["end_s"])]
+        return self.arrays.clips(row["video_id"], row["start_s"], row["end_s"])
 
     def _open(self) -> tuple[Any, Sampler | Clips | None]:
         """(arrays by video, what cuts examples out of them)."""
@@ -142,27 +118,32 @@ class Source:
         count = len(self.rows) * (1 if self.asked is None else len(self.asked))
         return [range(first, min(first + at_once, count)) for first in range(0, count, at_once)]
 
-    def order(self, rng: np.random.Generator) -> list[int]:
+    def order(self, rng: np.random.Generator) -> np.ndarray:
         """Row numbers of one epoch: as `rows` says, each as often as `share` says. Keyframes without a box never come."""
         how, share = self.spec.get("rows", "all"), self.spec.get("share", 1.0)
         if how not in ROWS:
             raise ValueError(f"data: rows: expected one of {ROWS}, found {how!r}")
-        units = [[i] for i in range(len(self.rows))] if how == "all" else self._by_item()
+        members, begins = grouped(np.arange(len(self.rows))) if how == "all" else self._by_item()
         if isinstance(self.sampler, Clips):
-            units = [[row for row in unit if self.sampler.teaches(self.rows[row])] for unit in units]
-            units = [unit for unit in units if unit]
+            members, begins = _only(
+                members, begins, np.array([*map(self.sampler.teaches, self.rows)], dtype=bool)
+            )
         if how == "one_per_item":
-            units = [[unit[rng.integers(len(unit))]] for unit in units]
+            members = members[[begin + rng.integers(end - begin) for begin, end in pairwise(begins)]]
+            begins = np.arange(len(members) + 1)
+        units = len(begins) - 1
         whole, part = divmod(share, 1.0)
-        picked = [rng.permutation(len(units)) for _ in range(int(whole))]
-        picked.append(rng.permutation(len(units))[: round(part * len(units))])
-        return [int(i) for turn in picked for u in turn for i in rng.permutation(units[u])]
+        picked = [rng.permutation(units) for _ in range(int(whole))]
+        picked.append(rng.permutation(units)[: round(part * units)])
+        if units == len(members):
+            return members[np.concatenate(picked)]
+        rows = [rng.permutation(members[begins[u] : begins[u + 1]]) for turn in picked for u in turn]
+        return np.concatenate([members[:0], *rows])
 
-    def _by_item(self) -> list[list[int]]:
-        items: dict[str, list[int]] = {}
-        for number, row in enumerate(self.rows):
-            items.setdefault(row["item_id"], []).append(number)
-        return list(items.values())
+    def _by_item(self) -> tuple[np.ndarray, np.ndarray]:
+        if isinstance(self.rows, Rows):
+            return self.rows.groups("item_id")
+        return grouped(np.unique([row["item_id"] for row in self.rows], return_inverse=True)[1])
 
     @remembering
     def batch(
@@ -200,6 +181,12 @@ class Source:
             times = [times for _, times in found]
             batch["labels"] = frame_labels(rows, times, self.num_classes)
         return batch
+
+
+def _only(members: np.ndarray, begins: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Groups as `grouped` gives them, of the rows that are `kept` alone; a group without one is none."""
+    group_of = np.repeat(np.arange(len(begins) - 1), np.diff(begins))
+    return members[kept[members]], grouped(group_of[kept[members]])[1]
 
 
 def batch_of(
@@ -316,10 +303,10 @@ def _queues(
 ) -> tuple[list[Iterator[int]], Iterator[int] | None]:
     """(rows of each source in their order, which source comes next; None: there is one only)."""
     if len(sources) == 1:
-        return [iter(sources[0].order(rng))], None
+        return [map(int, sources[0].order(rng))], None
     orders = [source.order(rng) for source in sources]
-    turns = rng.permutation(np.repeat(np.arange(len(sources)), [len(o) for o in orders])).tolist()
-    return [iter(order) for order in orders], iter(turns)
+    turns = rng.permutation(np.repeat(np.arange(len(sources)), [len(o) for o in orders]))
+    return [map(int, order) for order in orders], map(int, turns)
 
 
 def cycled(source: Any, key: Sequence[int]) -> Iterator[int]:
@@ -329,9 +316,9 @@ def cycled(source: Any, key: Sequence[int]) -> Iterator[int]:
     """
     for turn in count():
         order = source.order(np.random.default_rng([*key, turn]))
-        if not order:
+        if not len(order):
             raise ValueError(f"data[{key[-1]}]: share: the source gives no row")
-        yield from order
+        yield from map(int, order)
 
 
 def mini_batches(
@@ -375,3 +362,13 @@ def prefetched(makers: Iterable[Callable[[], Any]]) -> Iterator[Any]:
                 yield now.result()
         if ahead is not None:
             yield ahead.result()
+
+
+def with_end(things: Iterable[Any]) -> Iterator[tuple[Any, bool]]:
+    """Each of `things`, with whether it is the last."""
+    held: list[Any] = []
+    for thing in things:
+        if held:
+            yield held.pop(), False
+        held.append(thing)
+    yield from ((thing, True) for thing in held)

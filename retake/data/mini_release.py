@@ -4,7 +4,7 @@ A mini.py has
     SPLITS                                    the names of its splits, in order
     OPTIONS                                   its options and their defaults, beside those of World
     annotate(world, root, plan) -> table      writes the annotation files; returns what is true of each clip
-                                              (pandas or pyarrow; `fact_table` keeps little in memory)
+                                              (pandas, or the tables of `fact_tables`: one in memory)
     media(world, root, plan, shard) -> list   writes one shard's media files; returns (path, video_id) of each
 and both depend on the plan alone: shards can be made in any order, in parallel, and give the same bytes.
 """
@@ -14,7 +14,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
@@ -42,7 +42,7 @@ TRUTH = pa.schema(
         ("end_s", pa.float64()),
     ]
 )
-AT_ONCE = 1024  # facts
+AT_ONCE = 4096  # facts
 FACT = TRUTH.names[:5]  # columns of what is true of a video as a whole
 
 
@@ -75,14 +75,17 @@ def make_release(
     """
     started = time.perf_counter()
     mini, world, plan = _opened(release, splits, options, num_shards)
-    held: list[pd.DataFrame | pa.Table] = []
+    held: list[pd.DataFrame | Iterable[pa.Table]] = []
 
     def write(folder: Path) -> list[tuple[Path, str | None]]:
         held.append(mini.annotate(world, folder, plan))
         return [(path, None) for path in sorted(folder.rglob("*")) if path.is_file()]
 
     _placed(Path(root), "annotations", release, write).write(files_out)
-    pq.write_table(_as_truth(held[0]), truth_out)
+    told = held[0]
+    with pq.ParquetWriter(truth_out, TRUTH) as writer:
+        for table in [_as_truth(told)] if isinstance(told, pd.DataFrame) else told:
+            writer.write_table(table)
     LOG.info("%s: annotations of %s in %.1f s", release, plan.splits, time.perf_counter() - started)
 
 
@@ -112,38 +115,34 @@ def render_videos(
     LOG.info("%s: %d files of shard %s in %.1f s", release, len(manifest.files), shard, seconds)
 
 
-def truth_table(clips: Iterable[tuple[str, Clip]]) -> pa.Table:
+def truth_tables(clips: Iterable[tuple[str, Clip]]) -> Iterator[pa.Table]:
     """The facts of (video_id, clip) pairs, a row a fact."""
-    return fact_table((video_id, fact) for video_id, clip in clips for fact in facts(clip))
+    return fact_tables((video_id, fact) for video_id, clip in clips for fact in facts(clip))
 
 
-def fact_table(told: Iterable[tuple[str, Fact] | tuple[str, Fact, float, float]]) -> pa.Table:
+def fact_tables(told: Iterable[tuple[str, Fact] | tuple[str, Fact, float, float]]) -> Iterator[pa.Table]:
     """A row a fact: (video_id, fact), true of the video as a whole, or (video_id, fact, start_s, end_s).
 
-    `told` may be a generator: no more than AT_ONCE facts are Python's objects at one time.
+    Tables of AT_ONCE facts each, made when they are asked for, as `told` may be.
     """
     rows = (
         (video_id, fact.fact, fact.kind, fact.value, list(fact.words), *(span or (None, None)))
         for video_id, fact, *span in told
     )
-    parts = iter(lambda: list(islice(rows, AT_ONCE)), [])
-    return pa.concat_tables(
-        [TRUTH.empty_table(), *(_as_truth(pd.DataFrame(part, columns=TRUTH.names)) for part in parts)]
-    ).combine_chunks()
+    for part in iter(lambda: list(islice(rows, AT_ONCE)), []):
+        yield _as_truth(pd.DataFrame(part, columns=TRUTH.names))
 
 
-def _as_truth(table: pd.DataFrame | pa.Table) -> pa.Table:
+def _as_truth(table: pd.DataFrame) -> pa.Table:
     """In TRUTH's columns; one that is left out is null."""
-    if isinstance(table, pa.Table):
-        return table
     table = pa.Table.from_pandas(table.reindex(columns=TRUTH.names), schema=TRUTH, preserve_index=False)
     return table.replace_schema_metadata(None)
 
 
-def write_object(path: Path, members: Mapping[str, str | list[str]]) -> None:
+def write_object(path: Path, members: Mapping[str, str | Iterable[str]]) -> None:
     """A JSON object and a line's end, as json.dumps has it: each member as JSON text, or a list of such texts.
 
-    Goes out piece by piece: the whole is never in memory beside its parts.
+    Goes out piece by piece, a list of texts that are made when they are asked for, too.
     """
     with path.open("w", encoding="utf-8") as file:
         for n, (name, member) in enumerate(members.items()):

@@ -40,7 +40,9 @@ class Origin:
             raise VideoError(path, self.failed[video_id])
         return self.streams.stream(video_id)
 
-    def about(self, video_id: str, times_s: Sequence[float] | np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, Any]:
+    def about(
+        self, video_id: str, times_s: Sequence[float] | np.ndarray, size: tuple[int, int]
+    ) -> tuple[np.ndarray, Any]:
         """(times of the frames, facts for the index): the stream view's where there is one.
 
         `times_s` and `size` (height, width) are what was read. Raises ValueError where the numbers of frames differ.

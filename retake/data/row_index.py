@@ -73,8 +73,5 @@ def index_rows(
             raise ValueError(f"{paths[0].parent.parent}: its shards have several {what}: {said}")
     if not forms:
         raise ValueError(f"{paths[0].parent.parent}: holds not one row of features")
-    index_arrays(shards=paths, index_out=index_out, beside=[BOXES])
-    with pq.ParquetFile(index_out) as file:
-        table = file.read()
-    said = {MADE_OF: json.dumps(made_of, sort_keys=True), EVERY_S: next(iter(steps))}
-    pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), **said}), index_out)
+    about = {MADE_OF: json.dumps(made_of, sort_keys=True), EVERY_S: next(iter(steps))}
+    index_arrays(shards=paths, index_out=index_out, beside=[BOXES], said=about)

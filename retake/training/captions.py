@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from retake.data.clips import moment_of
-from retake.data.loader import read_rows
+from retake.data.rows import read_rows
 from retake.training.checkpoint import read_header
 from retake.training.inference import predict
 

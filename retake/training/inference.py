@@ -6,6 +6,7 @@ A prediction is joined by item_id everywhere, never by position.
 import hashlib
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from tqdm import tqdm
 
 from retake.data.loader import Source, prefetched, to_device
+from retake.data.rows import Row, picked
 from retake.schema import predictions
 from retake.training import checkpoint as checkpoints
 from retake.training.devices import autocast, deterministic
@@ -64,15 +66,15 @@ def _rows_of(source: Source) -> Counter[str]:
     return Counter(row["item_id"] for row in source.rows)
 
 
-def asked(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def asked(rows: Sequence[Row]) -> Sequence[Row]:
     """Each distinct question of each item once, in the table's order; references of one item share theirs."""
-    first: dict[tuple, dict[str, Any]] = {}
-    for row in rows:
-        first.setdefault(tuple(row[key] for key in IDENTITY), row)
-    return list(first.values())
+    first: dict[tuple, int] = {}
+    for number, row in enumerate(rows):
+        first.setdefault(tuple(row[key] for key in IDENTITY), number)
+    return picked(rows, list(first.values()))
 
 
-def permuted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def permuted(rows: Sequence[Row]) -> list[Row]:
     """The blind control: every item sees another video, the same one whatever the seed; no video stays.
 
     Videos are put in the order of their names' digests, and each takes the place of the one before. Raises

@@ -10,10 +10,11 @@ gives training batches. Whether each process has the whole model is retake/train
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from retake.data.loader import Source, epoch_groups, mini_batches, prefetched, to_device
+from retake.data.loader import Source, epoch_groups, mini_batches, prefetched, to_device, with_end
+from retake.data.rows import Row
 from retake.training import checkpoint
 from retake.training.batch_plan import BatchShape, plan_of
 from retake.training.devices import deterministic
@@ -57,7 +59,7 @@ def train_stage(
 
 
 def prepared_for(
-    module: Any, sizes: dict[str, Any], starts: list[dict[str, Any]], rows: list[dict[str, Any]]
+    module: Any, sizes: dict[str, Any], starts: list[dict[str, Any]], rows: Sequence[Row]
 ) -> dict[str, Any]:
     """What a model is built from beside its sizes: taken over from a start, else made from the training
     rows. A tokenizer that lies beside published weights is {file name: text}.
@@ -182,15 +184,11 @@ class StageRun(Evaluation):
             total=self.total, initial=at.step, unit="step", disable=not self.accelerator.is_main_process
         ) as bar:
             while not self.finished():
-                groups = list(
-                    epoch_groups(self.sources, self.plan.shapes(at.epoch), seed=self.seed, epoch=at.epoch)
-                )
-                batches = self._batches(at.epoch, groups, at.group)
-                for shape, group in groups[at.group :]:
+                batches = self._batches(at.epoch, at.group)
+                for (shape, group), ended in with_end(islice(self._groups(at.epoch), at.group, None)):
                     begun = time.monotonic()
                     values = self._step(shape, batches, self._num_batches(shape, group))
                     at.step, at.group = at.step + 1, at.group + 1
-                    ended = at.group == len(groups)
                     if ended:
                         at.epoch, at.group = at.epoch + 1, 0
                     if values is None:
@@ -212,11 +210,15 @@ class StageRun(Evaluation):
     def _num_batches(self, shape: BatchShape, group: list[tuple[int, int]]) -> int:
         return len(self._mine(shape, group))
 
-    def _batches(self, epoch: int, groups: list, skip: int) -> Iterator[tuple[dict[str, Any], float]]:
+    def _groups(self, epoch: int) -> Iterator[tuple[BatchShape, list[tuple[int, int]]]]:
+        """What each step of an epoch sees, made when it is asked for."""
+        return epoch_groups(self.sources, self.plan.shapes(epoch), seed=self.seed, epoch=epoch)
+
+    def _batches(self, epoch: int, skip: int) -> Iterator[tuple[dict[str, Any], float]]:
         """Batches of the epoch's groups from `skip` on, each with its weight (0 or 1)."""
 
         def makers() -> Iterator[Callable[[], Any]]:
-            for number, (shape, group) in enumerate(groups[skip:], start=skip):
+            for number, (shape, group) in enumerate(islice(self._groups(epoch), skip, None), start=skip):
                 drawn = shape.frames is not None or shape.size_px is not None
                 for part, (of, rows) in enumerate(self._mine(shape, group)):
                     place = [self.seed % 2**63, epoch, number, part, self.rank]
@@ -329,9 +331,7 @@ class StageRun(Evaluation):
         """Batches of the present epoch from its begin, on the device: for statistics that are gathered
         anew.
         """
-        epoch = self.progress.epoch
-        groups = list(epoch_groups(self.sources, self.plan.shapes(epoch), seed=self.seed, epoch=epoch))
-        for batch, weight in self._batches(epoch, groups, 0):
+        for batch, weight in self._batches(self.progress.epoch, 0):
             if weight:
                 yield to_device(batch, self.device)
 

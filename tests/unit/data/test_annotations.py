@@ -6,7 +6,16 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from retake.data.annotations import SCHEMA, build_annotations, caption_table, not_used, write_table
+from retake.data.annotations import (
+    SCHEMA,
+    LeftOut,
+    build_annotations,
+    caption_table,
+    not_used,
+    write_table,
+    write_tables,
+)
+from retake.data.datasets.msvd import parse as msvd_parser
 from retake.schema.annotations import COLUMNS, checked
 
 CLIPS = [("train", 1), ("val", 1201), ("test", 1301)]
@@ -86,7 +95,9 @@ def test_what_is_left_out_is_counted_and_shown(caplog):
     ]
 
 
-@pytest.mark.parametrize("dataset", ["msvd", "msrvtt", "own", "imagenet", "ucf101_1", "hmdb51_3", "charades", "ava21"])
+@pytest.mark.parametrize(
+    "dataset", ["msvd", "msrvtt", "own", "imagenet", "ucf101_1", "hmdb51_3", "charades", "ava21"]
+)
 def test_a_parser_that_finds_nothing_names_the_folder(dataset, tmp_path):
     (tmp_path / "videos").mkdir()
     with pytest.raises(ValueError, match=str(tmp_path)):
@@ -117,3 +128,43 @@ def test_an_item_without_a_label_has_an_empty_list_and_one_that_nobody_labelled_
     rows = [row | {"item_id": n, "ref_id": n, "labels": labels} for n, labels in (("a", []), ("b", None))]
     write_table(checked(pd.DataFrame(rows)), tmp_path / "out.parquet")
     assert pq.read_table(tmp_path / "out.parquet")["labels"].to_pylist() == [[], None]
+
+
+def test_a_parser_that_gives_parts_makes_the_same_table(msvd, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    build_annotations(dataset="msvd", root=msvd, out=tmp_path / "whole.parquet")
+    said = caplog.messages
+    parse = msvd_parser.parse
+    held = []
+
+    def in_parts(root, card):
+        whole = parse(root, card)
+        for number in range(0, len(whole), 2):
+            held.append(number)
+            yield whole[number : number + 2]
+
+    monkeypatch.setattr(msvd_parser, "parse", in_parts)
+    build_annotations(dataset="msvd", root=msvd, out=tmp_path / "parts.parquet")
+    assert held == [0, 2, 4]
+    assert caplog.messages[len(said) :] == said
+    assert pq.read_metadata(tmp_path / "parts.parquet").num_row_groups == 3
+    assert pq.read_table(tmp_path / "parts.parquet").equals(pq.read_table(tmp_path / "whole.parquet"))
+
+
+def test_an_item_in_two_parts_is_an_error_and_leaves_no_table(tmp_path):
+    one, other = (caption_table("own", [("test", name, "x", None)]) for name in ("a", "b"))
+    write_tables([one, other], tmp_path / "good.parquet", "here")
+    assert list(pd.read_parquet(tmp_path / "good.parquet")["item_id"]) == ["a", "b"]
+    with pytest.raises(ValueError, match="here: item 'a' stands in two parts of the table"):
+        write_tables([one, other, one], tmp_path / "bad.parquet", "here")
+    assert [path.name for path in tmp_path.iterdir()] == ["good.parquet"]
+
+
+def test_of_what_is_left_out_the_first_names_are_kept(caplog):
+    left = LeftOut()
+    for name, times in (("a", 2), ("b", 0), ("c", 9)):
+        left.add(name, times)
+    assert left.count == 11
+    assert left.first == ["a", "a", "c", "c", "c"]
+    left.tell("x", "rows")
+    assert caplog.messages == ["x: 11 rows, left out; first a, a, c, c, c"]

@@ -1,6 +1,7 @@
 """Indices of arrays: shards are merged and judged, rows of a video are found and mapped."""
 
 import json
+import weakref
 import pickle
 import subprocess
 import sys
@@ -72,7 +73,7 @@ def test_the_merged_index_names_arrays_by_shard_and_knows_their_bytes(tmp_path):
     table = pq.read_table(tmp_path / "index.parquet")
     assert table["array"].to_pylist() == ["shard000/frames.npy", "shard001/frames.npy"]
     assert table.schema.remove_metadata() == INDEX
-    assert json.loads(table.schema.metadata[b"arrays"]) == {
+    assert json.loads(pq.read_metadata(tmp_path / "index.parquet").metadata[b"arrays"]) == {
         name: sha256((tmp_path / name).read_bytes()).hexdigest() for name in table["array"].to_pylist()
     }
 
@@ -84,7 +85,7 @@ def test_what_lies_beside_an_array_has_its_digest_too_and_must_be_there(tmp_path
         index_arrays(**job, beside=["table.npy"])
     (tmp_path / "shard000/table.npy").write_bytes(b"abc")
     index_arrays(**job, beside=["table.npy"])
-    digests = json.loads(pq.read_table(tmp_path / "index.parquet").schema.metadata[b"arrays"])
+    digests = json.loads(pq.read_metadata(tmp_path / "index.parquet").metadata[b"arrays"])
     assert sorted(digests) == ["shard000/frames.npy", "shard000/table.npy"]
     assert digests["shard000/table.npy"].startswith("ba7816bf")
 
@@ -241,3 +242,35 @@ def test_a_reader_keeps_few_maps_and_sends_none_to_another_process(tmp_path, mon
     copy = pickle.loads(pickle.dumps(arrays))
     assert not copy._maps
     assert copy.rows("a")[0, 0] == ord("a")
+
+
+def test_shard_follows_shard_and_only_one_is_read_at_a_time(tmp_path, monkeypatch):
+    from retake.data import array_index
+
+    for shard, videos in (("shard000", {"d": 1, "a": 2}), ("shard001", {"c": 3}), ("shard002", {})):
+        write_shard(tmp_path, shard, videos)
+    alive: list = []
+
+    def read(path, table_of=array_index.read_table):
+        assert all(gone() is None for gone in alive[:-1])  # the one before may still be a local name
+        table = table_of(path)
+        alive.append(weakref.ref(table))
+        return table
+
+    monkeypatch.setattr(array_index, "read_table", read)
+    arrays = merge(tmp_path)
+    said = pq.read_metadata(tmp_path / "index.parquet")
+    assert [said.row_group(n).num_rows for n in range(said.num_row_groups)] == [2, 1]
+    assert list(arrays) == ["a", "c", "d"]
+
+
+def test_videos_beyond_those_that_are_kept_are_found_again(tmp_path, monkeypatch):
+    from retake.data import array_index
+
+    monkeypatch.setattr(array_index, "ASKED", 2)
+    write_shard(tmp_path, "shard000", {name: 1 for name in "edcba"})
+    arrays = merge(tmp_path)
+    for name in "abcdeabcde":
+        assert arrays.rows(name).tolist() == [[ord(name), 0]]
+        assert "x" not in arrays
+    assert len(arrays) == 5

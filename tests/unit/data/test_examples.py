@@ -33,7 +33,8 @@ def folder(tmp_path_factory):
     transcode(release(folder, files), folder / "coded")
     joined(folder / "coded", "packets.npy")
     rows = [
-        {"video_id": v, "split": "train" if v == "f" else "test", "text_out": name} for v, name in CLASSES.items()
+        {"video_id": v, "split": "train" if v == "f" else "test", "text_out": name}
+        for v, name in CLASSES.items()
     ]
     pd.DataFrame(rows).to_parquet(folder / "annotations.parquet")
     return folder
@@ -85,7 +86,9 @@ def test_a_video_without_the_frames_is_passed_over_and_none_left_is_an_error(ext
         extract(SIGNALS | {"split": "val"})
 
 
-def test_the_first_and_the_last_video_of_a_class_give_the_first_frames_that_have_every_signal(folder, extract):
+def test_the_first_and_the_last_video_of_a_class_give_the_first_frames_that_have_every_signal(
+    folder, extract
+):
     # by name the last that slides is e, which is too short: named apart below
     table = pd.read_parquet(folder / "annotations.parquet")
     table[table["video_id"] != "e"].to_parquet(folder / "annotations.parquet")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from retake.data.loader import Source, epoch_groups, mini_batches, prefetched, to_device
+from retake.data.loader import Source, epoch_groups, mini_batches, prefetched, to_device, with_end
 from retake.training.batch_plan import BatchShape
 from tests.unit.training.small_stage import write_annotations, write_index
 
@@ -100,7 +100,7 @@ def test_one_row_an_item_is_drawn_anew_each_time(tmp_path):
 
 
 def test_item_by_item_keeps_an_items_rows_together(tmp_path):
-    order = source(tmp_path, lengths=(1,) * 9, captions=3, rows="by_item").order(rng())
+    order = source(tmp_path, lengths=(1,) * 9, captions=3, rows="by_item").order(rng()).tolist()
     assert sorted(order) == list(range(27))
     assert all(len({n // 3 for n in order[i : i + 3]}) == 1 for i in range(0, 27, 3))
     assert order != sorted(order)
@@ -108,7 +108,7 @@ def test_item_by_item_keeps_an_items_rows_together(tmp_path):
 
 @pytest.mark.parametrize(("share", "num"), [(0.5, 9), (2.0, 36), (1.5, 27)])
 def test_a_share_shows_each_row_that_often(tmp_path, share, num):
-    order = source(tmp_path, lengths=(1,) * 9, share=share).order(rng())
+    order = source(tmp_path, lengths=(1,) * 9, share=share).order(rng()).tolist()
     assert len(order) == num
     assert {order.count(n) for n in order} <= {int(share), int(np.ceil(share))}
 
@@ -213,3 +213,30 @@ def test_reading_batches_loads_no_table_library():
     code = "import sys, retake.data.loader; print('pandas' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def drawn_one_by_one(items, how, share, generator):
+    """The order of an epoch, unit by unit."""
+    units = [[n] for n in range(len(items))]
+    if how != "all":
+        units = [[n for n, item in enumerate(items) if item == name] for name in dict.fromkeys(items)]
+    if how == "one_per_item":
+        units = [[unit[generator.integers(len(unit))]] for unit in units]
+    whole, part = divmod(share, 1.0)
+    picked = [generator.permutation(len(units)) for _ in range(int(whole))]
+    picked.append(generator.permutation(len(units))[: round(part * len(units))])
+    return [int(n) for turn in picked for u in turn for n in generator.permutation(units[u])]
+
+
+@pytest.mark.parametrize("share", [0.4, 1.0, 2.5])
+@pytest.mark.parametrize("how", ["all", "one_per_item", "by_item"])
+def test_an_order_is_that_of_units_drawn_one_by_one(tmp_path, how, share):
+    made = source(tmp_path, lengths=(1,) * 7, captions=3, rows=how, share=share)
+    items = [row["item_id"] for row in made.rows]
+    for seed in range(3):
+        assert made.order(rng(seed)).tolist() == drawn_one_by_one(items, how, share, rng(seed))
+
+
+def test_the_last_of_things_is_known_when_it_comes():
+    assert list(with_end(iter("abc"))) == [("a", False), ("b", False), ("c", True)]
+    assert list(with_end([])) == []

@@ -2,15 +2,21 @@
 
 import json
 
+import pandas as pd
 import pytest
 
-from retake.data.datasets.howto100m.parse import Said, joined, parse
+from retake.data.datasets.howto100m import parse as module
+from retake.data.datasets.howto100m.parse import Said, joined
 from retake.data.datasets.howto100m_tasks.parse import parse as parse_tasks
 from retake.data.release import CARDS
 from retake.schema.card import read_card
 
 CARD = read_card(CARDS / "howto100m" / "card.yaml")
 TASKS = read_card(CARDS / "howto100m_tasks" / "card.yaml")
+
+
+def parse(root, card):
+    return pd.concat(module.parse(root, card), ignore_index=True)
 
 
 @pytest.fixture
@@ -141,3 +147,15 @@ def test_a_broken_table_is_named_by_its_line(release, files, said):
 def test_a_list_of_tasks_with_commas_is_read_too(release):
     table = parse_tasks(release(rows="aaa,A,B,1,7\n", tasks="7,Boil, then Peel\n"), TASKS)
     assert list(table["text_out"]) == ["Boil, then Peel"]
+
+
+def test_a_table_ends_with_a_video_and_all_together_are_the_same(release, monkeypatch):
+    said = {
+        name: {"start": [0, 9, 20], "end": [8, 18, 29], "text": [name, "then", "last"]}
+        for name in ("aaa", "b-b", "_cc")
+    }
+    whole = parse(release(said), CARD)
+    monkeypatch.setattr(module, "ROWS", 4)
+    parts = list(module.parse(release(said), CARD))
+    assert [sorted(set(part["video_id"])) for part in parts] == [["aaa", "b-b"], ["_cc"]]
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole)

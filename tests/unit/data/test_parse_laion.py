@@ -1,14 +1,19 @@
 """A LAION subset as img2dataset writes it: which rows are read, and what is refused."""
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from retake.data.datasets.laion.parse import parse
+from retake.data.datasets.laion.parse import parse as tables_of
 from retake.data.release import CARDS
 from retake.schema.card import read_card
 
 CARD = read_card(CARDS / "laion" / "card.yaml")
+
+
+def parse(root, card):
+    return pd.concat(tables_of(root, card))
 
 
 def row(key, caption="red cat", status="success", **more):
@@ -64,7 +69,7 @@ def test_of_a_table_with_languages_the_english_rows_are_read(root, caplog):
         ([row("000000000", status=None)], "row 0: key 000000000 has no status"),
         ([{"key": "000000000", "caption": "x"}], "no column status; expected key, caption, status"),
         ([row("000000000", status="failed")], "no picture of 1 shards was downloaded"),
-        ([row("000000000"), row("000000000")], r"row 1: key 000000000 stands in .*00000\.parquet, too"),
+        ([row("000000000"), row("000000000")], r"row 1: key 000000000 stands twice"),
     ],
 )
 def test_a_broken_shard_is_named_by_its_row(root, rows, said):
@@ -78,4 +83,13 @@ def test_a_folder_without_shards_and_a_file_that_is_no_parquet_are_refused(root)
         parse(folder, CARD)
     (folder / "00000.parquet").write_bytes(b"<html>")
     with pytest.raises(ValueError, match=r"00000\.parquet: no parquet file"):
+        parse(folder, CARD)
+
+
+def test_a_shard_is_a_table_and_a_shard_twice_is_refused(root):
+    folder = root(s00000=[row("000000000")], s00001=[row("000010000", None)], s00002=[row("000020000")])
+    assert [list(table["item_id"]) for table in tables_of(folder, CARD)] == [["000000000"], ["000020000"]]
+    (folder / "again").mkdir()
+    pq.write_table(pa.Table.from_pylist([row("000000009")]), folder / "again" / "00000.parquet")
+    with pytest.raises(ValueError, match=r"again/00000\.parquet.*00000\.parquet.*the same shard"):
         parse(folder, CARD)

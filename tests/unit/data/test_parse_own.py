@@ -133,7 +133,10 @@ def test_classes_are_numbered_in_the_order_of_their_names(root):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("video,split,label\na,train,run\na,train,run\n", "line 3: video 'a.mp4' has a label already, in line 2"),
+        (
+            "video,split,label\na,train,run\na,train,run\n",
+            "line 3: video 'a.mp4' has a label already, in line 2",
+        ),
         ("video,split,label\na,train,\n", "line 2: video 'a.mp4' has an empty label"),
         ("video,split,label\nz,train,run\n", "line 2: video 'z' is not in the folder"),
         ("video,split,caption\na,train,run\n", "video,split,label"),

@@ -255,7 +255,7 @@ def test_shards_are_joined_in_order_and_a_release_without_a_label_is_an_error(sh
     assert (
         joined["jsonl_out"].read_text().startswith('{"video_id": "z"}\n{"video_id": "a"')
     )  # by the shards' paths
-    with pytest.raises(ValueError, match="ref_id is not unique"):
+    with pytest.raises(ValueError, match="item 'a@0' stands in two parts"):
         join([out, out])
     table[:0].to_parquet(other / "labels.parquet")
     with pytest.raises(

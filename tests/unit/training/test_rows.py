@@ -233,7 +233,7 @@ def test_the_merged_bank_is_read_by_video_and_second_and_says_what_filled_it(sha
     index_rows(shards=[index], media=shard, checkpoint=by, detections=table, index_out=merged)
     memory = Memory(merged, {"checkpoint": by, "detections": table, "media": shard})
     assert memory.made_of["checkpoint"] == hashlib.sha256(by.read_bytes()).hexdigest()
-    assert json.loads(pq.read_schema(merged).metadata[b"arrays"]).keys() == {
+    assert json.loads(pq.read_metadata(merged).metadata[b"arrays"]).keys() == {
         f"shard000/{name}.npy" for name in ("features", "boxes")
     }
     assert memory.boxes("v", 1).tolist() == [[*BOX, 0.9]]

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from retake.data.mini_release import MiniPlan, fact_table
+from retake.data.mini_release import MiniPlan, fact_tables
 from retake.miniworld import Fact, World, draw, encode
 from retake.miniworld.ensemble import ACTS, STORIES, Ensemble, actor_boxes, ensemble, render_ensemble
 
@@ -69,7 +69,7 @@ class Film(NamedTuple):
         return actor_boxes(self.scene, round(second * self.scene.fps))
 
 
-def annotate(world: World, root: Path, plan: MiniPlan) -> pa.Table:
+def annotate(world: World, root: Path, plan: MiniPlan) -> Iterator[pa.Table]:
     """Write the lists, tables and detected boxes; returns in which seconds of each video a class is there."""
     evaluated = [name for name in CLASSES if name in KIND_OF]
     items = [f'item {{\n  name: "{CLASSES[n][1]}"\n  id: {CLASSES[n][0]}\n}}\n' for n in evaluated]
@@ -96,7 +96,7 @@ def annotate(world: World, root: Path, plan: MiniPlan) -> pa.Table:
             root / f"ava_{split}_predicted_boxes.csv",
             [line for film in mine for line in _detected(world, film, plan)],
         )
-    return fact_table(told for film in films for told in _truth(film, evaluated))
+    return fact_tables(told for film in films for told in _truth(film, evaluated))
 
 
 def media(world: World, root: Path, plan: MiniPlan, shard: str) -> list[tuple[Path, str]]:

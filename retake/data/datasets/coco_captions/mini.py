@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from retake.data.mini_release import MiniPlan, fact_table, write_object
+from retake.data.mini_release import MiniPlan, fact_tables, write_object
 from retake.miniworld import Still, World, draw, still, still_captions, write_jpeg
 
 SPLITS = ("train", "val")
@@ -25,7 +25,7 @@ OPTIONS = {
 }
 
 
-def annotate(world: World, root: Path, plan: MiniPlan) -> pa.Table:
+def annotate(world: World, root: Path, plan: MiniPlan) -> Iterator[pa.Table]:
     """Write both JSON files; returns what one frame tells of each picture."""
     (root / "annotations").mkdir()
     number = 0
@@ -45,7 +45,7 @@ def annotate(world: World, root: Path, plan: MiniPlan) -> pa.Table:
         whole |= {"licenses": json.dumps(licences), "annotations": [captions[n] for n in order]}
         write_object(root / "annotations" / f"captions_{split}2014.json", whole)
     pictures = (one for split in SPLITS for one in _pictures(world, plan, split))
-    return fact_table((name, fact) for name, _, one in pictures for fact in one.facts())
+    return fact_tables((name, fact) for name, _, one in pictures for fact in one.facts())
 
 
 def media(world: World, root: Path, plan: MiniPlan, shard: str) -> list[tuple[Path, str]]:

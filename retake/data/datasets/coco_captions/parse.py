@@ -56,7 +56,11 @@ def _rows(path: Path, split: str, taken: dict[str, Path]) -> Iterator[Row]:
         if not isinstance(caption, str) or not caption.strip():
             raise ValueError(f"{path}: {where}: picture {picture}: caption is {caption!r}; expected a text")
         said[name_of[picture]].append(" ".join(caption.split()))
-    not_used("coco_captions", f"pictures of {split} without a caption", [n for n, texts in said.items() if not texts])
+    not_used(
+        "coco_captions",
+        f"pictures of {split} without a caption",
+        [n for n, texts in said.items() if not texts],
+    )
     for name, texts in said.items():
         for text in texts:
             yield split, name, text, 0.0

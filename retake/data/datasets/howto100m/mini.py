@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from retake.data.mini_release import MiniPlan, fact_table
+from retake.data.mini_release import MiniPlan, fact_tables
 from retake.miniworld import Actor, Clip, Narration, World, draw, encode, facts, narrate, render
 from retake.miniworld.language import with_article
 from retake.miniworld.lexicon import ACTIONS, OBJECTS, OPENABLE
@@ -50,7 +50,7 @@ class Film(NamedTuple):
     said: list[Narration]
 
 
-def annotate(world: World, root: Path, plan: MiniPlan) -> pa.Table:
+def annotate(world: World, root: Path, plan: MiniPlan) -> Iterator[pa.Table]:
     """Write the table of videos, the list of tasks and what is said; returns what is true of each scene."""
     tasks = {task: FIRST_TASK + n for n, task in enumerate(_tasks(plan.options["objects"]))}
     films = list(_films(world, plan, list(tasks)))
@@ -69,7 +69,7 @@ def annotate(world: World, root: Path, plan: MiniPlan) -> pa.Table:
         for film in films
     }
     (root / "caption.json").write_text(json.dumps(said) + "\n", encoding="utf-8")
-    return fact_table(
+    return fact_tables(
         (film.video_id, fact, float(start), float(end))
         for film in films
         for clip, start, end in film.scenes

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from retake.data.annotations import not_used
+from retake.data.annotations import LeftOut
 from retake.data.class_lists import Videos
 from retake.data.json_items import read_json_items
 from retake.data.readers import FOLDERS, fields, one_of
@@ -28,6 +28,7 @@ from retake.schema.annotations import checked
 from retake.schema.card import Card
 
 CHUNK_S = 8.0
+ROWS = 65536  # of a table: there are tens of millions
 WHERE = (*FOLDERS, "HowTo100M")
 KEYS = ("start", "end", "text")
 
@@ -38,25 +39,33 @@ class Said(NamedTuple):
     text: str
 
 
-def parse(root: Path, card: Card) -> pd.DataFrame:
-    """Raises ValueError that names file, video and what was expected."""
+def parse(root: Path, card: Card) -> Iterator[pd.DataFrame]:
+    """Tables of all chunks of whole videos, ROWS rows or little more each. Raises ValueError that names file, video and what was expected."""
     path = one_of(root, ["caption.json"], "captions of recognised speech", WHERE)
     if card.media is None:
         raise ValueError(f"{root}: howto100m: expected a card that says media")
     videos = Videos(root, card.media)
-    gone, spoilt, rows = [], [], []
+    gone, spoilt, rows, any_said = LeftOut(), LeftOut(), [], False
     for video, value in read_json_items(path):
         if video not in videos.folder_of:
-            gone.append(video)
+            gone.add(video)
             continue
         said = list(_narrations(path, video, value))
         kept = [one for one in said if one.text and one.end_s > one.start_s]
-        spoilt += [video] * (len(said) - len(kept))
+        spoilt.add(video, len(said) - len(kept))
         rows += [(f"{video}#{n}", video, *one) for n, one in enumerate(joined(kept))]
-    not_used("howto100m", "videos that are not there", gone)
-    not_used("howto100m", "narrations without text or without length, in", spoilt)
-    if not rows:
+        if len(rows) >= ROWS:
+            yield _table(rows)
+            rows, any_said = [], True
+    gone.tell("howto100m", "videos that are not there")
+    spoilt.tell("howto100m", "narrations without text or without length, in")
+    if not rows and not any_said:
         raise ValueError(f"{path}: nothing is said in any of the {len(videos.folder_of)} videos of {root}")
+    if rows:
+        yield _table(rows)
+
+
+def _table(rows: list[tuple[str, str, float, float, str]]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["item_id", "video_id", "start_s", "end_s", "text_out"])
     return checked(
         table.assign(

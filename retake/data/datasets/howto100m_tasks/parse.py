@@ -45,11 +45,15 @@ def parse(root: Path, card: Card) -> pd.DataFrame:
     there = [video for video in rows if video in videos.folder_of]
     gone = [video for video in rows if video not in videos.folder_of]
     not_used("howto100m_tasks", "videos that are not there", gone)
-    not_used("howto100m_tasks", "videos that the table does not name", sorted(set(videos.folder_of) - set(rows)))
+    not_used(
+        "howto100m_tasks", "videos that the table does not name", sorted(set(videos.folder_of) - set(rows))
+    )
     if not there:
         raise ValueError(f"{root}: none of the {len(rows)} videos of HowTo100M_v1.csv is there")
     labels = [
-        sorted({label_of[key, row[key]] for row in rows[video] for key in (*CATEGORIES, "task_id") if row[key]})
+        sorted(
+            {label_of[key, row[key]] for row in rows[video] for key in (*CATEGORIES, "task_id") if row[key]}
+        )
         for video in there
     ]
     texts = ["; ".join(dict.fromkeys(text_of[row["task_id"]] for row in rows[video])) for video in there]
@@ -73,7 +77,9 @@ def _tasks(path: Path) -> dict[str, str]:
     for number, line in read_lines(path):
         said = re.fullmatch(r"(\d+)[\t,]\s*(.+)", line)
         if not said or said[1] in found:
-            raise ValueError(f"{path}: line {number}: {line!r:.60}; expected `<task_id><tab><text>`, each task once")
+            raise ValueError(
+                f"{path}: line {number}: {line!r:.60}; expected `<task_id><tab><text>`, each task once"
+            )
         found[said[1]] = said[2]
     return found
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from retake.data.mini_release import MiniPlan, fact_table
+from retake.data.mini_release import MiniPlan, fact_tables
 from retake.miniworld import Still, World, alt_text, draw, still, write_jpeg
 
 SPLITS = ("train",)
@@ -29,7 +29,11 @@ OPTIONS = {
     "outcomes": 0.0,
 }
 PER_SHARD = 250
-FOREIGN = {"de": "bunte tasse, kostenloser versand", "fr": "affiche classique en vente", "es": "taza en oferta"}
+FOREIGN = {
+    "de": "bunte tasse, kostenloser versand",
+    "fr": "affiche classique en vente",
+    "es": "taza en oferta",
+}
 
 
 class Found(NamedTuple):
@@ -41,10 +45,12 @@ class Found(NamedTuple):
     language: str
 
 
-def annotate(world: World, root: Path, plan: MiniPlan) -> pa.Table:
+def annotate(world: World, root: Path, plan: MiniPlan) -> Iterator[pa.Table]:
     """Write the table of addresses, each shard's table and what lies beside each picture."""
     listed = list(_found(world, plan))
-    pq.write_table(pa.Table.from_pylist([_address(world, one) for one in listed]), root / "part-00000.parquet")
+    pq.write_table(
+        pa.Table.from_pylist([_address(world, one) for one in listed]), root / "part-00000.parquet"
+    )
     for shard in sorted({one.key[:5] for one in listed}):
         (root / shard).mkdir()
         rows = [_download(world, one) for one in listed if one.key.startswith(shard)]
@@ -54,7 +60,7 @@ def annotate(world: World, root: Path, plan: MiniPlan) -> pa.Table:
                 beside = root / shard / row["key"]
                 beside.with_suffix(".txt").write_text(row["caption"], encoding="utf-8")
                 beside.with_suffix(".json").write_text(json.dumps(row, indent=4), encoding="utf-8")
-    return fact_table((found.key, fact) for found in listed if found.one for fact in found.one.facts())
+    return fact_tables((found.key, fact) for found in listed if found.one for fact in found.one.facts())
 
 
 def media(world: World, root: Path, plan: MiniPlan, shard: str) -> list[tuple[Path, str]]:
@@ -111,7 +117,9 @@ def _address(world: World, found: Found) -> dict[str, Any]:
 def _download(world: World, found: Found) -> dict[str, Any]:
     """A row of a shard's table."""
     address, one = _address(world, found), found.one
-    sides = {"width": one.clip.width_px, "height": one.clip.height_px} if one else {"width": None, "height": None}
+    sides = (
+        {"width": one.clip.width_px, "height": one.clip.height_px} if one else {"width": None, "height": None}
+    )
     return {
         "url": address["URL"],
         "caption": found.text,

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from retake.data.annotations import caption_table, not_used
+from retake.data.annotations import LeftOut, caption_table
 from retake.schema.card import Card
 
 SHARD, KEY = re.compile(r"\d{5}"), re.compile(r"\d{9,}")
@@ -25,24 +25,29 @@ COLUMNS = ("key", "caption", "status")
 LANGUAGE = "LANGUAGE"
 
 
-def parse(root: Path, card: Card) -> pd.DataFrame:  # noqa: ARG001  the release says it all
-    """Raises ValueError that names file, row and what was expected."""
-    shards = sorted(path for path in Path(root).rglob("*.parquet") if SHARD.fullmatch(path.stem))
+def parse(root: Path, card: Card) -> Iterator[pd.DataFrame]:  # noqa: ARG001  the release says it all
+    """A table a shard. Raises ValueError that names file, row and what was expected."""
+    shards: dict[str, Path] = {}
+    for path in sorted(path for path in Path(root).rglob("*.parquet") if SHARD.fullmatch(path.stem)):
+        if (other := shards.setdefault(path.stem, path)) != path:
+            raise ValueError(f"{path}: {other} is the same shard; expected one of them")
     if not shards:
-        raise ValueError(f"{root}: no <shard>.parquet, e.g. 00000.parquet; expected what img2dataset downloads")
-    left: dict[str, list[str]] = {"that were not downloaded": [], "not in English": [], "without a text": []}
-    taken: dict[str, Path] = {}
-    rows = [
-        ("train", key, caption, 0.0) for path in shards for key, caption in _rows(path, taken, left)
-    ]
+        raise ValueError(
+            f"{root}: no <shard>.parquet, e.g. 00000.parquet; expected what img2dataset downloads"
+        )
+    left = {why: LeftOut() for why in ("that were not downloaded", "not in English", "without a text")}
+    any_used = False
+    for path in shards.values():
+        if rows := [("train", key, caption, 0.0) for key, caption in _rows(path, left)]:
+            any_used = True
+            yield caption_table("laion", rows)
     for why, keys in left.items():
-        not_used("laion", f"pictures {why}", keys)
-    if not rows:
+        keys.tell("laion", f"pictures {why}")
+    if not any_used:
         raise ValueError(f"{root}: no picture of {len(shards)} shards was downloaded and has an English text")
-    return caption_table("laion", rows)
 
 
-def _rows(path: Path, taken: dict[str, Path], left: dict[str, list[str]]) -> Iterator[tuple[str, str]]:
+def _rows(path: Path, left: dict[str, LeftOut]) -> Iterator[tuple[str, str]]:
     try:
         there = pq.read_schema(path).names
         columns = [*COLUMNS, *([LANGUAGE] if LANGUAGE in there else [])]
@@ -51,19 +56,22 @@ def _rows(path: Path, taken: dict[str, Path], left: dict[str, list[str]]) -> Ite
         table = pq.read_table(path, columns=columns).to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise ValueError(f"{path}: no parquet file ({str(error).splitlines()[0]:.80})") from None
+    taken: set[str] = set()
     for number, row in enumerate(table):
         key, caption = row["key"], row["caption"]
         if not isinstance(key, str) or not KEY.fullmatch(key) or not key.startswith(path.stem):
-            raise ValueError(f"{path}: row {number}: key {key!r}; expected nine digits that begin with {path.stem}")
+            raise ValueError(
+                f"{path}: row {number}: key {key!r}; expected nine digits that begin with {path.stem}"
+            )
         if key in taken or row["status"] is None:
-            said = f"stands in {taken[key]}, too" if key in taken else "has no status"
+            said = "stands twice" if key in taken else "has no status"
             raise ValueError(f"{path}: row {number}: key {key} {said}")
-        taken[key] = path
+        taken.add(key)
         if row["status"] != "success":
-            left["that were not downloaded"].append(key)
+            left["that were not downloaded"].add(key)
         elif row.get(LANGUAGE, "en") != "en":
-            left["not in English"].append(key)
+            left["not in English"].add(key)
         elif not (text := " ".join((caption or "").split())):
-            left["without a text"].append(key)
+            left["without a text"].add(key)
         else:
             yield key, text

@@ -4,14 +4,15 @@ Videos are numbered as in the release: train from video0, val from video6513, te
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from retake.data.mini_release import MiniPlan, truth_table, write_object
+from retake.data.mini_release import MiniPlan, truth_tables, write_object
 from retake.miniworld import Clip, World, captions, draw, encode, render, tone
 from retake.miniworld.lexicon import SPEECH
 
@@ -32,21 +33,10 @@ CATEGORY = {"girl": 1, "man": 1, "robot": 12, "car": 9}  # people, science, vehi
 ANIMALS = 13
 
 
-def annotate(world: World, root: Path, plan: MiniPlan) -> pa.Table:
+def annotate(world: World, root: Path, plan: MiniPlan) -> Iterator[pa.Table]:
     """Write both JSON files under `root`; returns what is true of each video."""
-    number = 0
+    numbers = count()
     for name, splits in FILES.items():
-        videos: list[str] = []  # as text, a quarter of what its parts would take
-        sentences: list[str] = []
-        for split, video_id, clip in _clips(world, plan):
-            if split not in splits:
-                continue
-            videos.append(as_text(_video(world, split, video_id, clip)))
-            for text in captions(
-                clip, plan.options["captions_per_video"], draw(world.seed, clip.name, "captions")
-            ):
-                sentences.append(as_text({"caption": text, "video_id": video_id, "sen_id": number}))
-                number += 1
         info = {
             "contributor": "retake.miniworld",
             "data_created": "2016-04-14 14:30:20",
@@ -54,8 +44,12 @@ def annotate(world: World, root: Path, plan: MiniPlan) -> pa.Table:
             "description": "Simulated clips in the form of the MSR-VTT challenge",
             "year": "2016",
         }
+        videos = (
+            as_text(_video(world, split, video_id, clip)) for split, video_id, clip in _clips(world, plan, splits)
+        )
+        sentences = _sentences(world, plan, splits, numbers)
         write_object(root / name, {"info": as_text(info), "videos": videos, "sentences": sentences})
-    return truth_table((video_id, clip) for _, video_id, clip in _clips(world, plan))
+    return truth_tables((video_id, clip) for _, video_id, clip in _clips(world, plan))
 
 
 def media(world: World, root: Path, plan: MiniPlan, shard: str) -> list[tuple[Path, str]]:
@@ -73,13 +67,21 @@ def media(world: World, root: Path, plan: MiniPlan, shard: str) -> list[tuple[Pa
     return written
 
 
-def _clips(world: World, plan: MiniPlan) -> Iterator[tuple[str, str, Clip]]:
+def _sentences(world: World, plan: MiniPlan, splits: Sequence[str], numbers: Iterator[int]) -> Iterator[str]:
+    for _, video_id, clip in _clips(world, plan, splits):
+        for text in captions(
+            clip, plan.options["captions_per_video"], draw(world.seed, clip.name, "captions")
+        ):
+            yield as_text({"caption": text, "video_id": video_id, "sen_id": next(numbers)})
+
+
+def _clips(world: World, plan: MiniPlan, splits: Sequence[str] = SPLITS) -> Iterator[tuple[str, str, Clip]]:
     """(split, video_id, clip) in the order of the numbers."""
-    for split in SPLITS:
-        count = plan.splits[split]
-        if split != "test" and count > FIRST[SPLITS[SPLITS.index(split) + 1]] - FIRST[split]:
-            raise ValueError(f"{plan.release}: splits: {split}: {count}; the release numbers fewer videos so")
-        for index in range(count):
+    for split in splits:
+        size = plan.splits[split]
+        if split != "test" and size > FIRST[SPLITS[SPLITS.index(split) + 1]] - FIRST[split]:
+            raise ValueError(f"{plan.release}: splits: {split}: {size}; the release numbers fewer videos so")
+        for index in range(size):
             yield split, f"video{FIRST[split] + index}", world.clip(split, index, plan.release)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from retake.data.mini_release import MiniPlan, truth_table
+from retake.data.mini_release import MiniPlan, truth_tables
 from retake.miniworld import Clip, World, captions, draw, encode, render
 
 SPLITS = ("train", "val", "test")
@@ -30,7 +30,7 @@ FOREIGN = [
 ]
 
 
-def annotate(world: World, root: Path, plan: MiniPlan) -> pa.Table:
+def annotate(world: World, root: Path, plan: MiniPlan) -> Iterator[pa.Table]:
     """Write the corpus and the mapping under `root`; returns what is true of each clip."""
     mapping: list[str] = []
     with (root / "MSR Video Description Corpus.csv").open("w", encoding="utf-8", newline="") as file:
@@ -40,7 +40,7 @@ def annotate(world: World, root: Path, plan: MiniPlan) -> pa.Table:
             rows.writerows(_rows(world, plan, video_id, clip))
             mapping.append(f"{video_id} vid{number}\n")
     (root / "youtube_mapping.txt").write_text("".join(mapping), encoding="utf-8")
-    return truth_table((video_id, clip) for video_id, _, clip in _clips(world, plan))
+    return truth_tables((video_id, clip) for video_id, _, clip in _clips(world, plan))
 
 
 def media(world: World, root: Path, plan: MiniPlan, shard: str) -> list[tuple[Path, str]]:

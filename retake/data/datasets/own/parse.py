@@ -65,15 +65,11 @@ def _read(table: Path, key: str, called: dict[str, set[str]]) -> list[Row]:
         if row["split"] not in SPLITS:
             raise ValueError(f"{where}: split {row['split']!r}; expected train, val or test")
         if not said:
-            raise ValueError(
-                f"{where}: video {video!r} has an empty {key}; leave the row out, or write one"
-            )
+            raise ValueError(f"{where}: video {video!r} has an empty {key}; leave the row out, or write one")
         rows.append(Row(where, row["split"], video, row[key] if key == "caption" else said))
         first = first_of.setdefault(video, rows[-1])
         if first.split != row["split"]:
-            raise ValueError(
-                f"{where}: video {video!r} is {row['split']}, {_line(first)} says {first.split}"
-            )
+            raise ValueError(f"{where}: video {video!r} is {row['split']}, {_line(first)} says {first.split}")
         if key == "label" and first is not rows[-1]:
             raise ValueError(f"{where}: video {video!r} has a label already, in {_line(first)}")
     if not rows:

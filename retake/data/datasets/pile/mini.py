@@ -26,7 +26,11 @@ def annotate(world: World, root: Path, plan: MiniPlan) -> pd.DataFrame:
     parts = plan.options["parts"]
     for split in SPLITS:
         lines = [_line(world, plan, split, index) for index in range(plan.splits[split])]
-        files = [f"train/{part:02d}.jsonl.zst" for part in range(parts)] if split == "train" else ["val.jsonl.zst"]
+        files = (
+            [f"train/{part:02d}.jsonl.zst" for part in range(parts)]
+            if split == "train"
+            else ["val.jsonl.zst"]
+        )
         for number, name in enumerate(files):
             with pa.CompressedOutputStream(str(root / name), "zstd") as file:
                 file.write("".join(lines[number :: len(files)]).encode("utf-8"))

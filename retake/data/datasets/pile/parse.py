@@ -22,12 +22,23 @@ SPLITS = {"train": ("train/*.jsonl.zst", "train/*.jsonl"), "val": ("val.jsonl.zs
 
 def parse(root: Path, card: Card) -> pd.DataFrame:  # noqa: ARG001  the release says it all
     """Raises ValueError that names file, line and what was expected."""
-    rows = [(split, text) for split, globs in SPLITS.items() for path in _files(root, globs) for text in _texts(path)]
+    rows = [
+        (split, text)
+        for split, globs in SPLITS.items()
+        for path in _files(root, globs)
+        for text in _texts(path)
+    ]
     table = pd.DataFrame(rows, columns=["split", "text_out"])
     names = [f"text{number}" for number in range(len(table))]
     return checked(
         table.assign(
-            dataset="pile", item_id=names, ref_id=names, video_id=names, start_s=0.0, origin="release", task="caption"
+            dataset="pile",
+            item_id=names,
+            ref_id=names,
+            video_id=names,
+            start_s=0.0,
+            origin="release",
+            task="caption",
         )
     )
 
@@ -71,4 +82,6 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: after line {number}: not UTF-8 ({error.reason})") from None
     except (OSError, pa.ArrowException) as error:
-        raise ValueError(f"{path}: after line {number}: cannot be read ({str(error).splitlines()[0]:.80})") from None
+        raise ValueError(
+            f"{path}: after line {number}: cannot be read ({str(error).splitlines()[0]:.80})"
+        ) from None
