@@ -31,7 +31,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from retake.data.motion import read_coded
-from retake.data.transcoding import Encoder
+from retake.data.transcoding import WHOLE, Encoder
 from retake.data.video import EachFrame
 from retake.data.views import placement
 
@@ -39,15 +39,24 @@ HEIGHT, WIDTH, GROUP, QUALITY = 256, 340, 12, 1
 TARGETS = {"motion": 2.5, "motion and residual": 5.0}
 
 
+def encoder_of(block: int = WHOLE) -> Encoder:
+    return Encoder(size=(HEIGHT, WIDTH), gop=GROUP, quality=QUALITY, block=block)
+
+
 def encoded(pictures: Iterable[np.ndarray]) -> bytes:
     """The elementary stream of (HEIGHT, WIDTH, 3) frames, as `transcode_video` writes it."""
-    encoder = Encoder(size=(HEIGHT, WIDTH), gop=GROUP, quality=QUALITY)
+    encoder = encoder_of()
     return b"".join(data for picture in chain(pictures, (None,)) for data, _ in encoder.encode(picture))
 
 
-def stream_of(video: Path) -> bytes:
-    place = partial(placement, {"resize": (HEIGHT, WIDTH)})
-    return encoded(rgb for _, rgb in EachFrame(video, place=place))
+def stream_of(video: Path, block: int = WHOLE) -> bytes:
+    """What `transcode_video` makes of a video. `block`: of Encoder."""
+    encoder, packets = encoder_of(block), []
+    for n, rgb in EachFrame(video, place=partial(placement, {"resize": (HEIGHT, WIDTH)})):
+        if n == 0:  # maybe once more: what came before is void
+            encoder, packets = encoder_of(block), []
+        packets += encoder.encode(rgb)
+    return b"".join(data for data, _ in packets + encoder.encode(None))
 
 
 def made_up(num_frames: int = 240) -> bytes:

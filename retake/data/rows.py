@@ -18,6 +18,7 @@ COLUMNS = [
     "item_id", "ref_id", "video_id", "start_s", "end_s", "text_in", "text_out", "options", "labels", "value",
     "weight",
 ]  # fmt: skip
+PLACE = ["video_id", "start_s", "end_s"]
 AT_ONCE = 1024  # rows that are Python's objects at one time where all are gone through
 READ = 65536  # rows that are read at one time
 
@@ -128,9 +129,12 @@ class Rows(Sequence[Row]):
         return Rows(self._table, self._at[chosen], spans)
 
     def each(self, parts: Callable[[Row], Iterable[Span]]) -> "tuple[Rows, int]":
-        """(a row for every part of its video that `parts` gives of a row; how many rows have none)."""
+        """(a row for every part of its video that `parts` gives of a row; how many rows have none).
+
+        parts  is given the columns PLACE
+        """
         at, starts, ends, without = array("q"), array("d"), array("d"), 0
-        for number, row in enumerate(self):
+        for number, row in enumerate(Rows(self._table.select(PLACE), self._at, self._spans)):
             before = len(at)
             for start_s, end_s in parts(row):
                 at.append(int(self._at[number]))

@@ -25,6 +25,7 @@ from retake.data.views import stream_placement
 STREAMS, PACKETS = "streams.npy", "packets.npy"  # names beside the index
 PACKET = np.dtype([("offset", "<i8"), ("is_key", "?")])  # one a frame: where in the array of bytes it begins
 RATE = Fraction(25)  # frames a second, as an elementary stream without stamps is read
+WHOLE, QUARTER = 16, 8  # pixels a side of a macroblock, and of the smallest part with a vector of its own
 LAMBDA = 118  # FFmpeg's Lagrange multiplier of one step of the quantiser (FF_QP2LAMBDA)
 # Half-size chroma is averaged from both columns and rows, with C code that rounds alike everywhere.
 SUBSAMPLING = (
@@ -39,10 +40,16 @@ class Encoder:
     reach; here it bounds the multiplier from both sides, so that rate control has nothing to choose. The quantiser
     is `quality`, but 2 for quality 1: the encoder's qmin, which the authors' script left as it is (the streams
     that it made say 2 in every picture). A cut makes no I-frame of its own.
+
+    `block` is the side, in pixels, of the smallest block that may have a vector of its own: WHOLE, or QUARTER where
+    the four of a macroblock together save bits. The script leaves FFmpeg's default, WHOLE, with which its streams
+    agree. All else that steers the search for vectors is FFmpeg's default too.
     """
 
-    def __init__(self, *, size: tuple[int, int], gop: int, quality: int):
+    def __init__(self, *, size: tuple[int, int], gop: int, quality: int, block: int = WHOLE):
         """`size` is (height, width) in pixels."""
+        if block not in (WHOLE, QUARTER):
+            raise ValueError(f"block: expected {WHOLE} or {QUARTER}, got {block}")
         self.height, self.width = size
         self.gop, self.num_frames = gop, 0
         self.context: Any = av.CodecContext.create("mpeg4", "w")
@@ -50,6 +57,8 @@ class Encoder:
         self.context.pix_fmt, self.context.framerate, self.context.time_base = "yuv420p", RATE, 1 / RATE
         self.context.gop_size, self.context.max_b_frames, self.context.thread_count = gop, 0, 1
         self.context.flags |= Flags.bitexact | Flags.closed_gop
+        if block == QUARTER:
+            self.context.flags |= Flags.four_mv
         self.context.options = {
             "lmin": str(quality * LAMBDA),
             "lmax": str(quality * LAMBDA),
@@ -85,9 +94,10 @@ def transcode_video(
 ) -> None:
     """Write the streams of a manifest's videos end to end, in the order of their ids.
 
-    `view` is a recipe's entry: kind (stream), size (height, width) or short_side, gop, quality. Writes the bytes (uint8), a
-    PACKET for each frame, an index row a video (row: its first byte, num_rows: its bytes, times_s: of its frames;
-    rate, length and size are the original's), and a row of failures.csv for each video that cannot be read.
+    `view` is a recipe's entry: kind (stream), size (height, width) or short_side, gop, quality,
+    block (left out: WHOLE). Writes the bytes (uint8), a PACKET for each frame, an index row a video (row: its first
+    byte, num_rows: its bytes, times_s: of its frames; rate, length and size are the original's), and a row of
+    failures.csv for each video that cannot be read.
     """
     if view.get("kind") != "stream":
         raise ValueError(f"view: transcode_video makes views of kind stream, not {view.get('kind')!r}")
@@ -131,7 +141,12 @@ def _append(view: Mapping[str, Any], path: Path, streams: GrowingArray, packets:
         if n == 0:  # maybe once more: what came before is void
             streams.cut(first[0])
             packets.cut(first[1])
-            encoder = Encoder(size=rgb.shape[:2], gop=view["gop"], quality=view["quality"])
+            encoder = Encoder(
+                size=rgb.shape[:2],
+                gop=view["gop"],
+                quality=view["quality"],
+                block=view.get("block", WHOLE),
+            )
         put(rgb)
     put(None)
     if packets.num_rows - first[1] != len(frames.times_s):

@@ -54,13 +54,14 @@ class FramesView(Grown):
 class StreamView(Grown):
     """Videos encoded anew as MPEG-4 part 2, in groups of one length: an I-frame, then P-frames alone."""
 
-    LATER = ("size", "short_side")
+    LATER = ("size", "short_side", "block")
 
     kind: Literal["stream"]
     size: tuple[Side, Side] | None = None  # height and width; the aspect is not kept
     short_side: EvenSide | None = None  # in its place: the aspect is kept, both sides are even
     gop: Annotated[int, Field(ge=2, le=600)] = 12  # frames from one I-frame to the next
     quality: Annotated[int, Field(ge=1, le=31)] = 1  # FFmpeg's -q:v; 1 is the best
+    block: Literal[16, 8] = 16  # px a side of the smallest block that may have its own vector
 
     @model_validator(mode="after")
     def one_size(self) -> "StreamView":

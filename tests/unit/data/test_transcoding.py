@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from retake.data.motion import read_coded
 from retake.data.streams import Streams, packet_of, pictures
 from retake.data.transcoding import PACKET, Encoder
 from retake.data.video import read_frames
-from tests.unit.data import clips, streams_of
+from tests.unit.data import clips, literal_motion, streams_of
 from tests.unit.data.streams_of import STREAM, moving, pictures_in, release, transcode, write_clips
 
 
@@ -58,6 +59,49 @@ def test_the_quantiser_of_every_picture_is_what_the_quality_says(quality, quanti
     """1 is FFmpeg's -q:v 1, which the encoder's qmin makes 2: so do the streams that the authors' script made."""
     data = stream_of(transcode(one[0], tmp_path, quality=quality)).data.tobytes()
     assert {q for _, q in pictures_in(data)} == {quantiser}
+
+
+def bands(num_frames):
+    """(T, 48, 64, 3): bands of 8 px, half a macroblock, that slide by 2 px a frame, to the left and right in turn."""
+    left = moving(num_frames)
+    right = moving(num_frames, seed=1)[:, :, ::-1]
+    return np.where((np.arange(48) // 8 % 2 == 0)[None, :, None, None], left, right)
+
+
+def test_parts_of_a_macroblock_have_vectors_of_their_own_where_the_view_says_so(tmp_path):
+    """Halves of every macroblock move apart: one vector misses one of them, four find both, in fewer bytes."""
+    (tmp_path / "release").mkdir()
+    manifest = release(tmp_path, {"a": clips.write_lossless(tmp_path / "release/a.mkv", bands(12))})
+    left, moves, size = {}, {}, {}
+    for block in (16, 8):
+        data = stream_of(transcode(manifest, tmp_path / str(block), block=block)).data.tobytes()
+        assert [kind for kind, _ in pictures_in(data)] == ["I", *"P" * 11]
+        again = stream_of(transcode(manifest, tmp_path / "again", block=block)).data.tobytes()
+        assert again == data
+        shown = list(literal_motion.shown(data))
+        assert {(int(v["w"]), int(v["h"])) for one in shown for v in one.vectors} == {(block, block)}
+        frames = list(read_coded(data, {"motion", "residual"}))
+        for mine, expected in zip(frames[1:], list(literal_motion.followed(shown))[1:], strict=True):
+            assert np.array_equal(mine.motion, expected.motion)
+            assert np.array_equal(mine.residual, expected.residual)
+        inner = [one.motion[8:40, 24:40, 0] for one in frames[1:3]]  # no edge is near
+        moves[block] = [{tuple(np.unique(part[y : y + 8])) for y in range(0, 32, 8)} for part in inner]
+        left[block] = sum(np.abs(one.residual).sum() for one in frames[1:])
+        size[block] = len(data)
+    assert moves[8] == [{(-2,), (2,)}, {(-4,), (4,)}], "k times the shift of each band"
+    assert left[8] < 0.5 * left[16]
+    assert size[8] < size[16]
+
+
+def test_a_view_that_names_no_block_has_whole_macroblocks(one, tmp_path):
+    plain, whole = (stream_of(transcode(one[0], tmp_path / name, **view)).data.tobytes()
+                    for name, view in (("plain", {}), ("whole", {"block": 16})))  # fmt: skip
+    assert plain == whole
+
+
+def test_blocks_of_another_size_are_an_error():
+    with pytest.raises(ValueError, match="block: expected 16 or 8, got 4"):
+        Encoder(size=(48, 64), gop=12, quality=1, block=4)
 
 
 def test_a_group_decodes_by_itself_from_the_bytes_of_its_packets(one, tmp_path):

@@ -63,6 +63,7 @@ def test_each_kind_is_read_with_its_defaults():
         ({"flows": {"of": "flows"}}, "views.flows.of: no view 'flows' of kind stream"),
         ({"flows": {"method": "farneback"}}, "views.flows.method: Input should be 'tvl1'"),
         ({"flows": {"bound_px": 0}}, "views.flows.bound_px: Input should be greater than 0"),
+        ({"encoded": {"block": 4}}, "views.encoded.block: Input should be 16 or 8"),
         ({"encoded": {"quality": 32}}, "views.encoded.quality: Input should be less than or equal to 31"),
         ({"encoded": {"gop": 1}}, "views.encoded.gop: Input should be greater than or equal to 2"),
         ({"encoded": {"short_side": 64}}, "views.encoded: expected either size or short_side"),
@@ -151,6 +152,8 @@ def test_keys_that_came_later_are_dumped_where_they_say_something():
         "gop": 12,
         "quality": 1,
     }
+    views = read(views={"encoded": {"block": 8}}).views
+    assert views["encoded"].model_dump(mode="json")["block"] == 8
     clock = {"kind": "frames", "sampling": "clock", "every_s": 0.5, "crop": 64}
     assert read(views={"clock": clock}).views["clock"].model_dump(mode="json")["every_s"] == 0.5
 
