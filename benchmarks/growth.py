@@ -61,7 +61,8 @@ def built(
     if code:
         raise SystemExit(f"{' '.join(command)}: exit status {code}")
     peaks: dict[str, list[float]] = defaultdict(list)
-    for path in (folder / "results/mini/records").rglob("*.jsonl"):
+    results = folder / "results/mini"
+    for path in [*(results / "records").rglob("*.jsonl"), *(results / "training").rglob("record.jsonl")]:
         rows = [json.loads(line) for line in path.read_text().splitlines()]
         peaks[rows[0]["rule"]].append(rows[-1]["peak_mb"])
     return peaks

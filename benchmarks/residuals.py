@@ -10,7 +10,8 @@ vector leads (still ground and its noise, intra blocks); how far pixels moved, a
 over all pixels with a lower one over those that moved says that little of the picture moves.
 
 A clip is called moving where more than half of its pixels, over all traced frames, are traced to another place. The
-definition does not look at residuals; the last line has the ratio over all pixels of all moving clips, and counts those whose own is below TARGET.
+definition does not look at residuals; the last line has the ratio over all pixels of all moving clips, and counts
+those whose own is below TARGET.
 
 With --encode also what whole pixels cost: `halves` is the ratio over all pixels if displacements kept half samples and
 the I-frame was read between its pixels (the published tracing cuts each vector to whole pixels, frame after frame),

@@ -18,6 +18,7 @@ from retake.schema.card import read_card
 LOG = logging.getLogger(__name__)
 LISTS = {"options": pa.list_(pa.string()), "labels": pa.list_(pa.int64()), "box_xyxy": pa.list_(pa.float64())}
 KINDS = {"string": pa.string(), "float64": pa.float64()}
+AT_ONCE = 4096  # rows of a table that is one of several
 NAMED = 5  # names of what was left out that the log has
 SCHEMA = pa.schema([(name, LISTS.get(name) or KINDS[kind]) for name, kind in COLUMNS.items()])
 
@@ -125,6 +126,20 @@ def caption_table(dataset: str, rows: Iterable[tuple[str, str, str | None, float
             task="caption",
         )
     )
+
+
+def caption_tables(
+    dataset: str, rows: Iterable[tuple[str, str, str | None, float | None]]
+) -> Iterator[pd.DataFrame]:
+    """As `caption_table`, of AT_ONCE rows or little more each: a video's rows, which follow each other, are in one."""
+    part: list[tuple[str, str, str | None, float | None]] = []
+    for row in rows:
+        if len(part) >= AT_ONCE and row[1] != part[-1][1]:
+            yield caption_table(dataset, part)
+            part = []
+        part.append(row)
+    if part:
+        yield caption_table(dataset, part)
 
 
 def not_used(dataset: str, what: str, found: Iterable[str]) -> None:

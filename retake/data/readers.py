@@ -95,6 +95,13 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path}: not UTF-8 at byte {error.start}") from None
 
 
+def taken(things: list[Any]) -> Iterator[tuple[int, Any]]:
+    """(number, thing) of each; the list lets go of what was taken."""
+    for number in range(len(things)):
+        thing, things[number] = things[number], None
+        yield number, thing
+
+
 def fields(path: Path, where: str, row: Any, expected: Sequence[str]) -> list[Any]:
     """The values of `expected` in the JSON object `row`. Raises ValueError that names object and key."""
     if not isinstance(row, dict):

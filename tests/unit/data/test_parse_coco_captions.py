@@ -2,9 +2,10 @@
 
 import json
 
+import pandas as pd
 import pytest
 
-from retake.data.datasets.coco_captions.parse import parse
+from retake.data.datasets.coco_captions.parse import parse as tables_of
 from retake.data.release import CARDS
 from retake.schema.card import read_card
 
@@ -15,6 +16,10 @@ CAPTIONS = [
     {"image_id": 9, "id": 2, "caption": "a cat"},
     {"image_id": 30, "id": 1, "caption": "a man"},
 ]
+
+
+def parse(root, card):
+    return pd.concat(tables_of(root, card), ignore_index=True)
 
 
 @pytest.fixture

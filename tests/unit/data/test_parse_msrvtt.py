@@ -3,14 +3,19 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from retake.data.datasets.msrvtt.parse import parse
+from retake.data.datasets.msrvtt.parse import parse as tables_of
 from retake.data.release import CARDS
 from retake.schema.card import read_card
 
 CARD = read_card(CARDS / "msrvtt" / "card.yaml")
 FIRST, SECOND = "train_val_videodatainfo.json", "test_videodatainfo.json"
+
+
+def parse(root, card):
+    return pd.concat(tables_of(root, card), ignore_index=True)
 
 
 def video(number: int, split: str, start: float = 10.0, end: float = 20.5) -> dict:

@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from retake.data.datasets.msvd.parse import parse
+from retake.data.datasets.msvd.parse import parse as tables_of
 from retake.data.release import CARDS
 from retake.schema.card import read_card
 
@@ -13,6 +14,10 @@ CARD = read_card(CARDS / "msvd" / "card.yaml")
 CORPUS = "MSR Video Description Corpus.csv"
 HEADER = "VideoID,Start,End,WorkerID,Source,AnnotationTime,Language,Description\n"
 MAPPING = "a-b_c_5_15 vid1\nx_0_9 vid1200\r\ny_0_9 vid1201\nz_3_9 vid1300\nv_1_2 vid1301\nw_1_2 vid1970"
+
+
+def parse(root, card):
+    return pd.concat(tables_of(root, card), ignore_index=True)
 
 
 def row(clip: str, text: str, language: str = "English") -> str:

@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from retake.data.annotations import caption_table, not_used
-from retake.data.readers import FOLDERS, fields, one_of, read_json
+from retake.data.annotations import caption_tables, not_used
+from retake.data.readers import FOLDERS, fields, one_of, read_json, taken
 from retake.schema.card import Card
 
 FILES = {"train": "captions_train2014.json", "val": "captions_val2014.json"}
@@ -22,30 +22,27 @@ WHERE = (*FOLDERS, "annotations_trainval2014/annotations")
 Row = tuple[str, str, str, float]  # split, picture, caption, end
 
 
-def parse(root: Path, card: Card) -> pd.DataFrame:  # noqa: ARG001  the release says it all
+def parse(root: Path, card: Card) -> Iterator[pd.DataFrame]:  # noqa: ARG001  the release says it all
     """Raises ValueError that names file, row and what was expected."""
-    rows: list[Row] = []
-    taken: dict[str, Path] = {}
-    for split, name in FILES.items():
-        path = one_of(root, [name], f"captions of split {split}", WHERE)
-        rows += _rows(path, split, taken)
-    return caption_table("coco_captions", rows)
+    names: dict[str, Path] = {}
+    paths = {split: one_of(root, [name], f"captions of split {split}", WHERE) for split, name in FILES.items()}
+    return caption_tables("coco_captions", (row for split, path in paths.items() for row in _rows(path, split, names)))
 
 
-def _rows(path: Path, split: str, taken: dict[str, Path]) -> Iterator[Row]:
+def _rows(path: Path, split: str, names: dict[str, Path]) -> Iterator[Row]:
     raw = read_json(path)
     pictures, captions = fields(path, "the file", raw, ("images", "annotations"))
     name_of: dict[Any, str] = {}
-    for number, picture in enumerate(_listed(path, "images", pictures)):
+    for number, picture in taken(_listed(path, "images", pictures)):
         where = f"images[{number}]"
         key, file = fields(path, where, picture, ("id", "file_name"))
         name = PurePosixPath(str(file)).stem
-        if key in name_of or name in taken:
+        if key in name_of or name in names:
             raise ValueError(f"{path}: {where}: picture {key}, {file}, stands twice")
-        name_of[key], taken[name] = name, path
+        name_of[key], names[name] = name, path
     said: dict[str, list[str]] = {name: [] for name in name_of.values()}
     seen: set[Any] = set()
-    for number, row in enumerate(_listed(path, "annotations", captions)):
+    for number, row in taken(_listed(path, "annotations", captions)):
         where = f"annotations[{number}]"
         key, picture, caption = fields(path, where, row, ("id", "image_id", "caption"))
         if key in seen:

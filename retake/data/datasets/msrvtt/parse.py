@@ -11,6 +11,7 @@ One row   one caption of a clip. The clip files are cut already: an item runs fr
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -18,8 +19,8 @@ from typing import Any
 
 import pandas as pd
 
-from retake.data.annotations import caption_table, not_used
-from retake.data.readers import FOLDERS, fields, first_of, read_json
+from retake.data.annotations import caption_tables, not_used
+from retake.data.readers import FOLDERS, fields, first_of, read_json, taken
 from retake.schema.card import Card
 
 NAMES = {"train": "train", "validate": "val", "val": "val", "test": "test"}
@@ -31,28 +32,25 @@ WHERE = (*FOLDERS, "MSRVTT", "MSRVTT/annotation")
 
 @dataclass
 class _Found:
-    """What the files say: video -> (split, end_s), and sen_id -> (video, caption), in their order."""
+    """What the files say: video -> (split, end_s) and captions, in their order."""
 
     sizes: dict[str, int]  # published number of videos of each split, in the order of their numbers
     videos: dict[str, tuple[str, float | None]] = field(default_factory=dict)
-    sentences: dict[str, tuple[str, str]] = field(default_factory=dict)
+    captions: dict[str, list[str]] = field(default_factory=dict)
+    sentences: dict[str, str] = field(default_factory=dict)  # sen_id -> video
 
 
-def parse(root: Path, card: Card) -> pd.DataFrame:
+def parse(root: Path, card: Card) -> Iterator[pd.DataFrame]:
     """Raises ValueError that names file, row and what was expected."""
     found = _Found(card.splits)
     for path in _files(root):
         _read(path, found)
-    captions: dict[str, list[str]] = {video: [] for video in found.videos}
-    for video, caption in found.sentences.values():
-        captions[video].append(caption)
-    not_used("msrvtt", "videos without a caption", [video for video, texts in captions.items() if not texts])
-    ordered = sorted(
-        captions, key=lambda video: (list(card.splits).index(found.videos[video][0]), _number(video), video)
-    )
-    return caption_table(
+    not_used("msrvtt", "videos without a caption", (v for v in found.videos if v not in found.captions))
+    splits = list(card.splits)
+    ordered = sorted(found.videos, key=lambda v: (splits.index(found.videos[v][0]), _number(v), v))
+    return caption_tables(
         "msrvtt",
-        ((found.videos[v][0], v, text, found.videos[v][1]) for v in ordered for text in captions[v]),
+        ((found.videos[v][0], v, text, found.videos[v][1]) for v in ordered for text in found.captions.get(v, ())),
     )
 
 
@@ -77,16 +75,16 @@ def _read(path: Path, found: _Found) -> None:
         and isinstance(raw.get("videos"), list)
         and isinstance(raw.get("sentences"), list)
     ):
-        for number, video in enumerate(raw["videos"]):
+        for number, video in taken(raw["videos"]):
             _add_video(path, f"videos[{number}]", video, found)
-        for number, sentence in enumerate(raw["sentences"]):
+        for number, sentence in taken(raw["sentences"]):
             where = f"sentences[{number}]"
             sen_id, video, caption = fields(path, where, sentence, ("sen_id", "video_id", "caption"))
             if video not in found.videos:
                 raise ValueError(f"{path}: {where}: video {video!r} is not among the file's videos")
             _add_caption(path, where, (str(sen_id), video, caption), found)
     elif isinstance(raw, dict) and isinstance(raw.get("annotations"), list):
-        for number, row in enumerate(raw["annotations"]):
+        for number, row in taken(raw["annotations"]):
             where = f"annotations[{number}]"
             video, caption = fields(path, where, row, ("image_id", "caption"))
             found.videos.setdefault(video, (_split_by_number(path, where, video, found.sizes), None))
@@ -126,11 +124,12 @@ def _add_caption(path: Path, where: str, row: tuple[str, str, Any], found: _Foun
     sen_id, video, caption = row
     if sen_id in found.sentences:
         raise ValueError(
-            f"{path}: {where}: sen_id {sen_id} stands twice (video {found.sentences[sen_id][0]!r} before)"
+            f"{path}: {where}: sen_id {sen_id} stands twice (video {found.sentences[sen_id]!r} before)"
         )
     if not isinstance(caption, str) or not caption.strip():
         raise ValueError(f"{path}: {where}: video {video!r}: caption is {caption!r}; expected a text")
-    found.sentences[sen_id] = (video, caption)
+    found.sentences[sen_id] = video
+    found.captions.setdefault(video, []).append(caption)
 
 
 def _number(video: str) -> int:

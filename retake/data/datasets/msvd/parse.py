@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from retake.data.annotations import caption_table, not_used
+from retake.data.annotations import caption_tables, not_used
 from retake.data.readers import first_of, one_of, read_csv, read_json, read_lines
 from retake.schema.card import Card
 
@@ -26,7 +26,7 @@ COLUMNS = ("VideoID", "Start", "End", "Language", "Description")
 Captions = Iterator[tuple[str, str, str]]  # where it stands, clip, caption
 
 
-def parse(root: Path, card: Card) -> pd.DataFrame:
+def parse(root: Path, card: Card) -> Iterator[pd.DataFrame]:
     """Raises ValueError that names file, row and what was expected."""
     split_of = _splits(root, dict(zip(card.splits, accumulate(card.splits.values()), strict=True)))
     path = one_of(root, list(READERS), "captions")
@@ -46,7 +46,7 @@ def parse(root: Path, card: Card) -> pd.DataFrame:
         raise ValueError(
             f"{path}: describes none of the {len(split_of)} clips of the splits, e.g. {next(iter(split_of))}"
         )
-    return caption_table(
+    return caption_tables(
         "msvd", ((split_of[clip], clip, text, None) for clip, texts in captions.items() for text in texts)
     )
 
