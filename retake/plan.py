@@ -29,7 +29,7 @@ from retake.planning.trained import Trained
 from retake.planning.training import Trainings, joined
 from retake.planning.watched import Watched
 from retake.schema.banks import detector_of
-from retake.schema.card import Card, WeightsCard, read_card, read_weights_card
+from retake.schema.card import Card, WeightsCard, read_weights_card
 from retake.schema.config import Config
 from retake.schema.recipe import Recipe
 from retake.schema.shards import shard_names
@@ -203,8 +203,7 @@ class Plan(
         """The card of what is to be read; a release that is nothing else is refused, its data sets are named."""
         card = self._card(dataset, where)
         if not card.tasks:
-            files = self.card_files.items()
-            readings = [name for name, file in files if read_card(file).release == dataset]
+            readings = [name for name in self.card_files if self.card(name).release == dataset]
             raise SettingError(f"{where}: {dataset!r} is a release, no data set; have {', '.join(readings)}")
         return card
 
@@ -212,8 +211,7 @@ class Plan(
         if dataset not in self.card_files:
             raise SettingError(f"{where}: no data set {dataset!r}; {did_you_mean(dataset, self.card_files)}")
         if dataset not in self.cards:
-            card = read_card(self.card_files[dataset])
-            self.cards[dataset] = card
+            self.cards[dataset] = card = self.card(dataset)
             if card.release not in (None, dataset):
                 self._card(card.release, f"{self.card_files[dataset]}: release")
             if self.cards[self.release_of(dataset)].access == "folder" and self.config.own is None:

@@ -3,10 +3,12 @@
 import json
 import shlex
 import sys
+from functools import cache
 from pathlib import Path
 
 from retake import environment, guard
 from retake.plan import Plan, one_of
+from retake.planning.functions import as_json, described, inputs_and_recipe
 from retake.schema.strict import SettingError
 
 try:
@@ -45,9 +47,11 @@ wildcard_constraints:
     seed=r"\d+",
 
 
+functions_of = cache(inputs_and_recipe)  # of one job, whichever of its two a rule asks for
 NOT_ARGUMENTS = ("script", "code", "arrays")  # watched by Snakemake, found by the job itself
 
 
+@described
 def arguments(wildcards, input, output, threads):
     """What a script is called with: its rule's named inputs and outputs."""
     words = ["--wildcards", json.dumps(dict(wildcards.items()), sort_keys=True)]
@@ -65,13 +69,9 @@ def plugins_of(named):
     return list(PLAN.found_by_name[named.code]) if "code" in named.keys() else []
 
 
-def as_json(value):
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
-
-
 def code_of(script, *folders):
     """An input function: digests of the package's files that `script` runs, `folders` filled in by wildcards."""
-    return lambda wildcards: PLAN.code(script, *(f.format(**wildcards) for f in folders))
+    return described(lambda wildcards: PLAN.code(script, *(f.format(**wildcards) for f in folders)))
 
 
 def shard_inputs(wildcards):
@@ -124,12 +124,12 @@ def labelling_job(wildcards):
 
 def inputs_of(job):
     """An input function: the named inputs of a job that the plan describes."""
-    return lambda wildcards: job(wildcards)["inputs"]
+    return functions_of(job)[0]
 
 
 def recipe_of(job):
     """A params function: the JSON that the job's script reads, and nothing that it does not."""
-    return lambda wildcards: as_json(job(wildcards)["recipe"])
+    return functions_of(job)[1]
 
 
 def every_table(wildcards):

@@ -74,7 +74,7 @@ rule extract_rows:
         "<results>/costs/extract_rows/{method}/{bank}/{dataset}/seed{seed}/shard{shard}.jsonl"
     wildcard_constraints:
         bank=one_of(PLAN.row_banks),
-        dataset=one_of(PLAN.bank_places()),
+        dataset=PLAN.bank_place,
     conda:
         "../envs/torch.yaml"
     threads: PLAN.threads
@@ -102,7 +102,7 @@ rule index_rows:
         "<results>/costs/index_rows/{method}/{bank}/{dataset}/seed{seed}.jsonl"
     wildcard_constraints:
         bank=one_of(PLAN.row_banks),
-        dataset=one_of(PLAN.bank_places()),
+        dataset=PLAN.bank_place,
     conda:
         "../envs/data.yaml"
     resources:

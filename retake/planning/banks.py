@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retake.planning.once import once
 from retake.planning.recipes import stages_of
 from retake.planning.taken import taken, there
 from retake.planning.training import Trainings
@@ -185,12 +186,13 @@ class Banks:
         place = dataset if videos is None else f"{dataset}{ON}{videos}"
         return {"method": method, "bank": bank, "dataset": place, "seed": own if spec.variant else 0}
 
-    def bank_places(self) -> list[str]:
-        """What may stand for the data set of a bank: its name, or with the videos of another, `<dataset>@<videos>`."""
-        return [
-            *self.datasets,
-            *(f"{name}{ON}{videos}" for name in self.datasets for videos in self.datasets),
-        ]
+    @property
+    def bank_place(self) -> str:
+        """A pattern of what may stand for the data set of a bank: its name, or with the videos of another,
+        `<data set>@<videos>`.
+        """
+        name = f"(?:{'|'.join(self.datasets) or '(?!)'})"
+        return f"{name}(?:{ON}{name})?"
 
     def _rows_bank(self, method: str, bank: str) -> Bank:
         return self.recipes[method].banks[bank]
@@ -355,6 +357,7 @@ class Banks:
             recipe = self.recipe_of(run["method"], run["variant"], run["dataset"])
             yield run, recipe.stages[stages_of(recipe, run["variant"])[-1]].data[0], run["dataset"]
 
+    @once
     def every_bank_run(self) -> list[Job]:
         """Every filling of a bank that a training or a prediction reads, each once."""
         found: dict[str, Job] = {}

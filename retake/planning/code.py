@@ -17,46 +17,75 @@ from pathlib import Path
 PACKAGE = "retake"
 # A line that begins as an import of ours does, to its end or to the bracket that closes its list of names.
 KEPT = Path(".snakemake/retake/code")
-IMPORT = re.compile(rf"^[ \t]*((?:from|import) {PACKAGE}\b(?:[^\n(]*\([^)]*\)|[^\n]*))", re.MULTILINE)
+IMPORT = re.compile(
+    rf"^[ \t]*((?:from|import) {PACKAGE}\b(?:[^\n(\\#]|\\\n)*(?:\((?:[^)#]|#[^\n]*)*\))?[^\n]*)", re.MULTILINE
+)
+COMMENT = re.compile(r"#[^\n]*")
+NAMED = re.compile(r"\s*([\w.]+)(?:\s+as\s+\w+)?\s*")  # a name, under another or its own
+FROM = re.compile(r"from\s+([\w.]+)\s+import\b\s*(?:\(([^()]*)\)|([^()]*))")
 
 
 @cache
-def _imports(file: str) -> tuple[str, ...]:
-    """Dotted names of ours that a file imports, wherever in it the import stands.
+def _read(file: str) -> tuple[tuple[str, ...], str]:
+    """(dotted names of ours that a file imports, wherever in it the import stands; the file's sha256).
 
-    Only lines that may be an import are parsed, which is ten times faster than the whole file; a line of
-    text that reads like an import at worst makes a job depend on a file too many.
+    Only lines that may be an import are read, and Python's parser is asked about those alone that are not plain; a
+    line of text that reads like an import at worst makes a job depend on a file too many.
     """
+    content = Path(file).read_bytes()
+    found = [name for line in IMPORT.findall(content.decode()) for name in _plain(line) or _parsed(line)]
+    names = tuple(n for n in found if n == PACKAGE or n.startswith(f"{PACKAGE}."))
+    return names, hashlib.sha256(content).hexdigest()
+
+
+def _plain(line: str) -> list[str]:
+    """Dotted names of an import of a plain form, without Python's parser, which takes ten times as long; else none."""
+    line = COMMENT.sub("", line).strip()
+    start = FROM.fullmatch(line)
+    listed = (start[2] or start[3]).rstrip().removesuffix(",") if start else line.removeprefix("import")
+    names = [NAMED.fullmatch(part) for part in listed.split(",")]
+    if not all(names):
+        return []
+    found = [name[1] for name in names if name]
+    return [start[1], *(f"{start[1]}.{name}" for name in found)] if start else found
+
+
+def _parsed(line: str) -> list[str]:
+    """Dotted names of any import; none of a sentence."""
+    try:
+        body = ast.parse(line).body
+    except (SyntaxError, ValueError):
+        return []
     names: list[str] = []
-    for found in IMPORT.finditer(Path(file).read_text(encoding="utf-8")):
-        try:
-            (node,) = ast.parse(found[1]).body
-        except (SyntaxError, ValueError):  # a sentence
-            continue
+    for node in body:
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-    return tuple(n for n in names if n == PACKAGE or n.startswith(f"{PACKAGE}."))
+    return names
 
 
 @cache
-def _says_something(file: Path) -> bool:
+def _says_something(file: str) -> bool:
     """Whether a package's __init__ holds more than a docstring: one that does not decides no result."""
-    return any(not isinstance(node, ast.Expr) for node in ast.parse(file.read_text(encoding="utf-8")).body)
+    return any(not isinstance(node, ast.Expr) for node in ast.parse(Path(file).read_bytes()).body)
 
 
 @cache
 def _files(module: str) -> tuple[str, ...]:
     """The file of a module, and each __init__ on the way to it that holds code."""
-    parts = module.split(".")
-    found = []
-    for depth in range(1, len(parts) + 1):
-        stem = Path(*parts[:depth])
-        package, module_file = stem / "__init__.py", stem.with_suffix(".py")
-        found += [package.as_posix()] if package.is_file() and _says_something(package) else []
-        found += [module_file.as_posix()] if module_file.is_file() else []
-    return tuple(found)
+    above, _, _ = module.rpartition(".")
+    stem = module.replace(".", "/")
+    package, module_file = f"{stem}/__init__.py", f"{stem}.py"
+    found = _files(above) if above else ()
+    found += (package,) if os.path.isfile(package) and _says_something(package) else ()  # noqa: PTH113 -- hundreds of times
+    return found + ((module_file,) if os.path.isfile(module_file) else ())  # noqa: PTH113
+
+
+@cache
+def _needs(file: str) -> tuple[str, ...]:
+    """Files of the package that a file imports."""
+    return tuple(dict.fromkeys(found for name in _read(file)[0] for found in _files(name)))
 
 
 @cache
@@ -69,7 +98,7 @@ def reached(*starts: str) -> tuple[str, ...]:
         if file in seen:
             continue
         seen.add(file)
-        queue += [f for name in _imports(file) for f in _files(name)]
+        queue += _needs(file)
     return tuple(sorted(f for f in seen if f.startswith(f"{PACKAGE}/")))
 
 
@@ -92,7 +121,7 @@ def kept_in(script: str, *plugins: str) -> str:
 
 def digests_of(script: str, *plugins: str) -> dict[str, str]:
     """File -> sha256 of what a job of `script` runs of the package."""
-    return {file: _sha256(file) for file in reached(script, *plugins)}
+    return {file: _read(file)[1] for file in reached(script, *plugins)}
 
 
 def keep(path: str, digests: dict[str, str]) -> list[str]:
@@ -109,8 +138,3 @@ def keep(path: str, digests: dict[str, str]) -> list[str]:
     part.write_text(json.dumps(digests, indent=0), encoding="utf-8")
     part.replace(place)
     return [] if before is None else sorted(f for f in before | digests if before.get(f) != digests.get(f))
-
-
-@cache
-def _sha256(file: str) -> str:
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retake.planning.once import once
 from retake.schema.card import Card, read_card
 from retake.schema.recipe import Recipe
 from retake.schema.strict import SettingError
@@ -33,13 +34,17 @@ class Fused:
     def fused(self) -> set[str]:
         return {v for r in self.recipes.values() for v, spec in r.variants.items() if spec.joined}
 
+    @once
+    def card(self, dataset: str) -> Card:
+        """What the card of a data set or release says, whether or not it is read in this run."""
+        return read_card(self.card_files[dataset])
+
     def gather_parts(self, method: str) -> None:
         """Read the cards of the data sets that parts name, where another reading of their release was chosen."""
         releases = {self.release_of(dataset) for dataset in self.chosen[method]}
         for name, variant in self.recipes[method].variants.items():
             for dataset in [part.dataset for part in variant.parts if part.dataset is not None]:
-                file = self.card_files.get(dataset)
-                if file is None or (read_card(file).release or dataset) in releases:
+                if dataset not in self.card_files or (self.card(dataset).release or dataset) in releases:
                     self._read(dataset, f"{self.recipe_files[method]}: variants.{name}.parts")
 
     def asked_on(self, method: str) -> list[str]:

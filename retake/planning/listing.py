@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retake.planning.once import once
 from retake.planning.training import Trainings
 from retake.schema.card import Card, WeightsCard
 from retake.schema.config import Config
@@ -121,6 +122,7 @@ class Listing:
         run = {"method": method, "variant": variant, "dataset": dataset, "seed": seed.removeprefix("seed")}
         self.caption_job(run, protocol, videos)
 
+    @once
     def every_run(self) -> list[tuple[Job, Row]]:
         """Every (run, row) that any table measures, each once."""
         found: dict[tuple, tuple[Job, Row]] = {}
@@ -137,6 +139,7 @@ class Listing:
         parts = self.parts_of(run)
         return [one for part in parts for one in self.trained_parts(part)] if parts else [run]
 
+    @once
     def every_trained_run(self) -> list[Job]:
         """Every trained run that a table measures, or that one it measures is fused of, each once."""
         asked = [run for run, row in self.every_run() if row.protocol != TRAINING]
@@ -147,6 +150,7 @@ class Listing:
         files = [f"{self.results}/releases/{r}/files.json" for r in self.releases]
         return files + [path for r in self.releases for path in self.manifests(r)]
 
+    @once
     def _seen(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         """((view, release), (bank, release)) pairs that a training, a bank or a prediction reads."""
         views, banks = set(), set()

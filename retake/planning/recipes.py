@@ -1,11 +1,12 @@
 """Read a method's recipe at one scale, and hold it against the code that it drives. Imports no torch."""
 
 import ast
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from retake.schema.recipe import Recipe
+from retake.schema.recipe import LAID, Recipe
 from retake.schema.strict import SettingError, Strict, checked_as, did_you_mean, read_yaml
 
 SET, SET_ON = ("model", "stages", "views", "banks"), ("model", "stages")  # by a variant, by a data set
@@ -45,17 +46,20 @@ def load_recipe(path: Path, scale: str) -> Recipe:
     return small if scale == "mini" else plain
 
 
-@lru_cache(maxsize=32)
-def _parsed(text: str, name: str) -> ast.Module:
-    return ast.parse(text, name)
+@lru_cache(maxsize=256)  # by the text: a plan asks hundreds of times, and a file that changed is read anew
+def _said(read: Callable[[ast.Module, str, str], Any], text: str, file: str, name: str) -> Any:
+    return read(ast.parse(text, file), file, name)
 
 
-def builder_keywords(model_file: Path, function: str = "build") -> tuple[set[str], set[str]]:
+def builder_keywords(model_file: Path, function: str = "build") -> tuple[frozenset[str], frozenset[str]]:
     """(keywords of `build`, those of them that `prepare` gives), read without importing the file.
 
     Raises SettingError where `build` is missing or takes anything but keywords without a default.
     """
-    tree = _parsed(model_file.read_text(encoding="utf-8"), str(model_file))
+    return _said(_keywords, model_file.read_text(encoding="utf-8"), str(model_file), function)
+
+
+def _keywords(tree: ast.Module, model_file: str, function: str) -> tuple[frozenset[str], frozenset[str]]:
     found = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == function]
     if not found:
         raise SettingError(f"{model_file}: expected a function {function}(*, ...)")
@@ -71,25 +75,33 @@ def builder_keywords(model_file: Path, function: str = "build") -> tuple[set[str
     for node in tree.body:
         if isinstance(node, ast.Assign) and any(getattr(t, "id", "") == "PREPARED" for t in node.targets):
             prepared = set(ast.literal_eval(node.value))
-    return {a.arg for a in arguments.kwonlyargs}, prepared
+    return frozenset(a.arg for a in arguments.kwonlyargs), frozenset(prepared)
 
 
 def literal_of(file: Path, name: str) -> Any:
-    """The value of a module's constant, read without importing it."""
-    for node in ast.parse(file.read_text(encoding="utf-8"), str(file)).body:
+    """The value of a module's constant, read without importing it; shared, so not to be written to."""
+    return _said(_literal, file.read_text(encoding="utf-8"), str(file), name)
+
+
+def _literal(tree: ast.Module, file: str, name: str) -> Any:
+    for node in tree.body:
         if isinstance(node, ast.Assign) and any(getattr(t, "id", "") == name for t in node.targets):
             return ast.literal_eval(node.value)
     raise SettingError(f"{file}: expected a constant {name}")
 
 
-def fields_of(file: Path, name: str) -> set[str]:
+def fields_of(file: Path, name: str) -> frozenset[str]:
     """Names of a dataclass's fields that have a plain default, read without importing the file."""
-    for node in ast.parse(file.read_text(encoding="utf-8"), str(file)).body:
+    return _said(_fields, file.read_text(encoding="utf-8"), str(file), name)
+
+
+def _fields(tree: ast.Module, file: str, name: str) -> frozenset[str]:
+    for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == name:
             fields = [
                 n for n in node.body if isinstance(n, ast.AnnAssign) and not isinstance(n.value, ast.Call)
             ]
-            return {n.target.id for n in fields if isinstance(n.target, ast.Name)}
+            return frozenset(n.target.id for n in fields if isinstance(n.target, ast.Name))
     raise SettingError(f"{file}: expected a class {name}")
 
 
@@ -103,11 +115,11 @@ def check_sizes(path: Path, key: str, recipe: Recipe) -> None:
         raise SettingError(f"{path}: {key}.{sorted(twice)[0]}: stands in card_sizes, too")
     places = {key: recipe.model}
     places |= {f"stages.{name}.model": stage.model for name, stage in recipe.stages.items()}
-    places |= {f"variants.{name}.set.model": v.set.get("model", {}) for name, v in recipe.variants.items()}
-    places |= {f"per_dataset.{name}.model": v.get("model", {}) for name, v in recipe.per_dataset.items()}
+    places |= {f"variants.{name}.set.model": v.set.get("model") for name, v in recipe.variants.items()}
+    places |= {f"per_dataset.{name}.model": v.get("model") for name, v in recipe.per_dataset.items()}
     places |= {"card_sizes": recipe.card_sizes}
     for place, values in places.items():
-        for name in values:
+        for name in values if isinstance(values, dict) else ():  # else it is refused where it is laid over
             if name not in sizes:
                 raise SettingError(
                     f"{path}: {place}.{name}: build() takes no such size; {did_you_mean(name, sizes)}"
@@ -147,7 +159,7 @@ def variant_of(recipe: Recipe, name: str, path: Path, on: tuple[str, ...] = ()) 
         for part in values.keys() & raw.keys():  # the rest was checked with the recipe, and stays as it is
             raw[part] = overlaid(_opened(raw[part], values[part]), values[part])
     where = laid[-1][0]
-    resolved = checked_as(Recipe, raw, f"{path}: {where}")
+    resolved = checked_as(Recipe, raw, f"{path}: {where}", LAID)
     check_sizes(path, f"{where}.model", resolved)
     return resolved
 

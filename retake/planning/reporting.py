@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retake.planning.measured_figures import MeasuredFigures
+from retake.planning.once import once
 from retake.schema.card import Card
 from retake.schema.config import Config
 from retake.schema.costs import CostRow
@@ -54,6 +55,7 @@ class Reporting(MeasuredFigures):
         def quality_rows(self, method: str, table: str) -> list[QualityRow]: ...
         def label_figure_inputs(self, method: str, figure: str) -> Job: ...
 
+    @once
     def tables_of(self, method: str, headline: bool = False) -> list[str]:
         """Tables of the method that can be made at this scale with the chosen data sets."""
         recipe = self.recipes[method]
@@ -150,6 +152,7 @@ class Reporting(MeasuredFigures):
         job = {"method": method, "table": table, "scale": self.scale, "spec": described, "means": means}
         return job | told
 
+    @once
     def figures_of(self, method: str, headline: bool = False) -> list[str]:
         recipe, chosen = self.recipes[method], set(self.chosen[method])
         named = [

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retake.planning.once import once
 from retake.planning.recipes import stages_of
 from retake.planning.training import Trainings
 from retake.schema.recipe import Recipe, Row
@@ -79,6 +80,7 @@ class Trained:
             },
         }
 
+    @once
     def every_training(self) -> list[tuple[Job, str]]:
         """Every (run, stage) that is trained for what tables measure, each checkpoint once, first things first."""
         asked: list[tuple[Job, str]] = []

@@ -6,6 +6,7 @@ target data set is trained once for all targets.
 
 from typing import TYPE_CHECKING, Any
 
+from retake.planning.once import once
 from retake.planning.recipes import overlaid, stages_of
 from retake.schema.banks import banks_read, detector_of
 from retake.schema.labels import NOT_SAID, RELEASE
@@ -141,6 +142,7 @@ class Trainings:
         counted = {size: self.plan.count(seen, name) for size, name in recipe.card_sizes.items()}
         return overlaid(recipe.model, recipe.stages[stage].model) | counted
 
+    @once
     def starts(self, method: str, variant: str, stage: str, dataset: str | None = None) -> list[Start]:
         """Where the stage begins: what it says, else the stage before it, else nothing."""
         recipe = self.plan.recipe_of(method, variant, dataset)
@@ -158,6 +160,7 @@ class Trainings:
         order = stages_of(self.plan.recipes[method], origin)
         return origin, start.stage or order[-1]
 
+    @once
     def _sees_target(self, method: str, variant: str, stage: str) -> bool:
         spec = self.plan.recipe_of(method, variant).stages[stage]
         if any(source.dataset == "target" for source in spec.data):
@@ -169,6 +172,7 @@ class Trainings:
             for start in self.starts(method, variant, stage)
         )
 
+    @once
     def owner(self, method: str, variant: str, stage: str, dataset: str) -> tuple[str, str, str]:
         """(variant, stage, data set) in whose folder the checkpoint lies.
 

@@ -5,7 +5,7 @@ Every model here forbids unknown keys; names that point at other parts of the re
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, ValidationInfo, model_validator
 
 from retake.schema.banks import Bank, Detector, Memory, Stored, check_banks, check_detectors, check_read
 from retake.schema.costs import Cost, CostRow, System
@@ -27,6 +27,8 @@ from retake.schema.views import (
     check_stream,
     check_views,
 )
+
+LAID = {"over": "a checked recipe"}  # the context of what a variant or a data set changes of one
 
 
 class Source(Strict):
@@ -260,7 +262,11 @@ class Recipe(Strict):
         return self.means.get(name, [name])
 
     @model_validator(mode="after")
-    def names_exist(self) -> "Recipe":
+    def names_exist(self, info: ValidationInfo) -> "Recipe":
+        """Of a recipe with a variant laid over it (context: LAID), what names only stages, variants and the like is not
+        asked again: names are added there, and none goes.
+        """
+        whole = info.context is not LAID
         for task in self.tasks:
             if task not in TASKS:
                 raise ValueError(f"task: no task {task!r}; {did_you_mean(task, TASKS)}")
@@ -268,19 +274,19 @@ class Recipe(Strict):
             raise ValueError(f"protocols.{TRAINING}: the name is taken by what a table says of a training")
         for name, stage in self.stages.items():
             self._check_stage(name, stage)
-        for name, variant in self.variants.items():
+        for name, variant in self.variants.items() if whole else ():
             self._check_variant(name, variant)
         check_views(self.views)
         if RELEASE in self.labellers:
             raise ValueError(f"labellers.{RELEASE}: that name stands for the labels of the release")
         check_detectors(self.detectors, self.views)
         check_banks(self.banks, self.views, self.detectors, self.variants, self.stages)
-        for name, table in self.tables.items():
+        for name, table in self.tables.items() if whole else ():
             for row in table.rows:
                 self._check_row(f"tables.{name}", row)
             for told in table.costs:
                 self._check_cost_row(f"tables.{name}.costs", told)
-        for name, cost in self.costs.items():
+        for name, cost in self.costs.items() if whole else ():
             self._known(f"costs.{name}", "systems", list(cost.systems))
             for one in cost.systems:
                 if not getattr(self.systems[one], cost.of):

@@ -113,10 +113,15 @@ def _kinds_at(model: type[BaseModel], loc: tuple) -> list[str]:
     return [kind for member in _members(_reached(model, loc)[0]) for kind in _kinds_of(member)]
 
 
-def checked_as(model: type[Model], values: Any, file: str | Path) -> Model:
-    """`values` as `model`. Raises SettingError: `file: key: what was expected`."""
+def checked_as(
+    model: type[Model], values: Any, file: str | Path, context: dict[str, Any] | None = None
+) -> Model:
+    """`values` as `model`. Raises SettingError: `file: key: what was expected`.
+
+    context  what the record's own checks are told
+    """
     try:
-        return model.model_validate(values)
+        return model.model_validate(values, context=context)
     except ValidationError as error:
         raise SettingError(f"{file}: {_said(error, model)}") from None
 

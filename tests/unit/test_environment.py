@@ -1,5 +1,6 @@
 """What jobs find around them: this Python, this package, and no script in a library's place."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -38,3 +39,18 @@ def test_a_script_does_not_stand_in_for_a_library_of_its_name(tmp_path):
         [sys.executable, tmp_path / "scripts/score.py"], capture_output=True, text=True, check=True
     )
     assert "scripts" not in done.stdout
+
+
+def test_garbage_is_looked_for_seldom_while_a_graph_is_built_and_as_usual_after():
+    before = gc.get_threshold()
+    gc.unfreeze()
+    try:
+        environment.plan_without_pauses()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 10_000  # what is imported
+        assert gc.get_threshold()[0] >= 100 * before[0]
+        environment.collect_as_usual()
+        assert gc.get_threshold() == (700, 10, 10)
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)

@@ -27,7 +27,7 @@ def package(tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
-    caches = (code._imports, code.reached, code._files, code._says_something, code._sha256)
+    caches = (code._read, code.reached, code._files, code._needs, code._says_something)
     for each in caches:
         each.cache_clear()
     yield
@@ -101,10 +101,41 @@ def test_no_path_is_absolute():
     "file", sorted(map(str, [*Path("retake").rglob("*.py"), *Path("scripts").glob("*.py")]))
 )
 def test_an_import_is_found_wherever_a_whole_reading_finds_it(file):
+    assert set(code._read(file)[0]) == names_in(Path(file).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import retake.a",
+        "import retake.a as b, retake.c, retakes",
+        "import retake.a, os; import os",
+        "from retake import a as b, c",
+        "from retake.a import (b)",
+        "from retake.a import (\n    b as x,  # why, (not at all), c\n    c,\n)",
+        "from retake.a import b  # as d, e",
+        "from retake.a import b  # as (d\nfrom retake.c import (e)",
+        "from retake.a import *",
+        "def f():\n    from retake.a import b; from retake.c import d",
+        "from retake.a import b\\\n    as c",
+    ],
+)
+def test_an_import_of_any_form_is_found(tmp_path, text):
+    (tmp_path / "a.py").write_text(text)
+    assert set(code._read(str(tmp_path / "a.py"))[0]) == names_in(text)
+
+
+def test_a_sentence_that_begins_as_an_import_does_is_none(tmp_path):
+    (tmp_path / "a.py").write_text('"""\nfrom retake to retake, (again\nimport retake and see\n"""\n')
+    assert code._read(str(tmp_path / "a.py"))[0] == ()
+
+
+def names_in(text):
+    """Names of ours that a whole reading of a file finds imported."""
     whole = set()
-    for node in ast.walk(ast.parse(Path(file).read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom):
             whole |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
             whole |= {alias.name for alias in node.names}
-    assert set(code._imports(file)) == {name for name in whole if name and f"{name}.".startswith("retake.")}
+    return {name for name in whole if name and f"{name}.".startswith("retake.")}
