@@ -69,7 +69,7 @@ rule pretrain_weights:
         "../envs/torch.yaml"
     threads: PLAN.threads
     resources:
-        mem_mb=1400,
+        mem_mb=1000,
         gpu=PLAN.gpu,
     params:
         arguments=arguments,

@@ -358,11 +358,10 @@ class Trainings:
         job = {
             "task": spec.task,
             "model": card.model,
-            "data": [{**data, "share": 1.0, "rows": "all"}],
+            "data": [{**data, "share": 1.0, "rows": spec.rows}],
             "validation": validation,
         }
-        rest = spec.model_dump(
-            mode="json", exclude={"task", "dataset", "split", "view", "text", "views", "sample", "validation"}
-        )
+        apart = {"task", "dataset", "split", "view", "text", "views", "sample", "rows", "validation"}
+        rest = spec.model_dump(mode="json", exclude=apart)
         job |= {"start": [], **rest, "resume": {"every_s": 300.0}, "max_steps": self.plan.config.max_steps}
         return {"inputs": inputs, "recipe": job}

@@ -14,7 +14,7 @@ from retake.schema.views import FramesView, Name
 class Pretrain(Grown):
     """A stage of its own, on a data set of its own."""
 
-    LATER = ("sample",)
+    LATER = ("sample", "rows")
 
     task: str
     dataset: str
@@ -23,6 +23,7 @@ class Pretrain(Grown):
     text: bool = False  # rows alone, nothing is shown
     views: dict[Name, FramesView] = {}
     sample: Sample | None = None  # which frames of the view, and which part of them; left out: all, whole
+    rows: Literal["all", "one_per_item", "by_item"] = "all"  # of an epoch, in which order
     trainable: list[str] = ["*"]
     fresh: list[str] = []
     batch_norm: BatchNorm = BatchNorm()

@@ -64,12 +64,15 @@ class Freezer:
         self.still = [*norms.values(), *self._frozen_parts()]
 
     def _frozen_parts(self) -> list[nn.Module]:
-        """Modules that own parameters or running statistics below them, none of which is trained."""
-        still = []
+        """Modules that own parameters or running statistics below them, none of which is trained; of those within
+        one another the outermost.
+        """
+        still, within = [], set()
         for module in self.model.modules():
             parameters = list(module.parameters())
-            if parameters and not any(p.requires_grad for p in parameters):
+            if module not in within and parameters and not any(p.requires_grad for p in parameters):
                 still.append(module)
+                within.update(module.modules())
         return still
 
     def train(self) -> None:

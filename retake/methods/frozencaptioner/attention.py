@@ -35,7 +35,12 @@ def video_of(features: Tensor, keep: Tensor, width: int) -> Video:
     expect(keep, "B T", B=sizes["B"], T=sizes["T"])
     if not bool(keep.any(dim=1).all()):
         raise ValueError("a video in the batch keeps no frame; it must be left out of the table")
-    return Video(features.masked_fill(~keep[..., None, None], 0.0), keep)
+    return Video(filled(features, keep, 0.0), keep)
+
+
+def filled(tokens: Tensor, keep: Tensor, value: float) -> Tensor:
+    """tokens (B, T, S, C) with `value` on padded frames; themselves where there are none, as copies are large."""
+    return tokens if bool(keep.all()) else tokens.masked_fill(~keep[..., None, None], value)
 
 
 class CrossAttention(nn.Module):
@@ -85,9 +90,8 @@ class Separable(_TimeAndSpace):
     @staticmethod
     def pooled(video: Video) -> tuple[Tensor, ...]:
         """(B, T, C), keep (B, T), (B, S, C)."""
-        gone = ~video.keep[..., None, None]
         frames = video.tokens.amax(dim=2)
-        places = video.tokens.masked_fill(gone, float("-inf")).amax(dim=1)
+        places = filled(video.tokens, video.keep, float("-inf")).amax(dim=1)
         return frames, video.keep, places
 
     def keys(self, pooled: tuple[Tensor, ...]) -> Keys:

@@ -20,7 +20,7 @@ from retake.methods.frozencaptioner.search import search
 
 PREPARED = ("tokenizer",)  # the files of the language model's
 NOT_A_WORD = -100  # where a caption has ended
-TOGETHER = 32  # captions of about one length that are read at once
+TOGETHER = 64  # captions of about one length that are read at once
 
 
 class FrozenCaptioner(nn.Module):
@@ -48,14 +48,19 @@ class FrozenCaptioner(nn.Module):
 
     def look(self, batch: dict[str, Any]) -> dict[int, Keys]:
         """By layer, what its adapter asks of each video of the batch; a video that several rows show once."""
+        seen, where = self._videos(batch)
+        return rows_of(seen, where)
+
+    def _videos(self, batch: dict[str, Any]) -> tuple[dict[int, Keys], Tensor]:
+        """What is asked of each distinct video, and which of these (B,) each row shows."""
         if "features" not in batch:
             raise ValueError(f"this model reads features, the batch has {sorted(batch)}: look at the bank")
         features, keep = batch["features"], batch["keep"]
-        if "same_as" not in batch:
-            return self.adapters.look(video_of(features, keep, self.feature_width))
-        first, where = torch.unique(batch["same_as"], return_inverse=True)
-        seen = self.adapters.look(video_of(features[first], keep[first], self.feature_width))
-        return {layer: tuple(part[where] for part in keys) for layer, keys in seen.items()}
+        where = torch.arange(len(features), device=features.device)
+        if "same_as" in batch:
+            first, where = torch.unique(batch["same_as"], return_inverse=True)
+            features, keep = features[first], keep[first]
+        return self.adapters.look(video_of(features, keep, self.feature_width)), where
 
     def score(
         self, tokens: Tensor, keys: dict[int, Keys], cache: Any = None, asked: Tensor | None = None
@@ -70,23 +75,21 @@ class FrozenCaptioner(nn.Module):
         A caption of more than max_tokens tokens, its end counted, is cut and has no end.
         """
         said = [[*self.tokenizer.encode(c), self.tokenizer.eos][: self.max_tokens] for c in captions]
-        longest = max(map(len, said))
-        before = torch.full((len(said), longest), self.tokenizer.pad)
-        say = torch.full((len(said), longest), NOT_A_WORD)
-        for row, ids in enumerate(said):
-            say[row, : len(ids)] = torch.tensor(ids)
-            before[row, : len(ids)] = torch.tensor([self.tokenizer.bos, *ids[:-1]])
-        return before.to(device), say.to(device)
+        longest, begin, pad = max(map(len, said)), self.tokenizer.bos, self.tokenizer.pad
+        left = [longest - len(ids) for ids in said]
+        before = [[begin, *ids[:-1], *[pad] * more] for ids, more in zip(said, left, strict=True)]
+        say = [[*ids, *[NOT_A_WORD] * more] for ids, more in zip(said, left, strict=True)]
+        return torch.tensor(before, device=device), torch.tensor(say, device=device)
 
     def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Sums over the words of the batch; `count` words. Raises ValueError where the language model would train."""
         if any(p.requires_grad for p in self.language.parameters()):
             raise ValueError("the language model is frozen: `trainable` may name adapters.* only")
         words, say = self.words(batch["text_out"], batch["keep"].device)  # (B, L)
-        keys, real = self.look(batch), say != NOT_A_WORD
+        (keys, where), real = self._videos(batch), say != NOT_A_WORD
         nll = words.new_zeros((), dtype=torch.float32)
         for rows, length in alike(real.sum(dim=1)):
-            seen = {layer: tuple(part[rows] for part in parts) for layer, parts in keys.items()}
+            seen = rows_of(keys, where[rows])
             asked = real[rows, :length]
             scores = self.score(words[rows, :length], seen, asked=asked)  # (N, V)
             nll = nll + cross_entropy(scores.float(), say[rows, :length][asked], reduction="sum")
@@ -97,6 +100,11 @@ class FrozenCaptioner(nn.Module):
         """A row {"text"} a video; protocol: beam (1 is greedy), max_len (tokens, the end counted)."""
         found = search(self, self.look(batch), beam=protocol["beam"], max_len=protocol["max_len"])
         return [{"text": self.tokenizer.decode(ids).strip()} for ids, _ in found]
+
+
+def rows_of(keys: dict[int, Keys], rows: Tensor) -> dict[int, Keys]:
+    """Of each layer's keys the rows that are asked for, in that order."""
+    return {layer: tuple(part.index_select(0, rows) for part in parts) for layer, parts in keys.items()}
 
 
 def alike(lengths: Tensor) -> list[tuple[Tensor, int]]:

@@ -144,16 +144,16 @@ class Blip(nn.Module):
         else:
             encoded = self.encode(frames)
         words, learnt = self.rows(batch["text_out"], encoded.device)  # (B, L), (B, L)
-        logits = self.network.text_decoder(
-            words, attention_mask=(words != self.pad).long(), encoder_hidden_states=encoded, use_cache=False
-        ).logits.float()
-        wanted = torch.where(learnt, words, -100)[:, 1:].flatten()
-        told = logits[:, :-1].flatten(0, 1)
-        total = cross_entropy(
-            told, wanted, reduction="sum", label_smoothing=self.label_smoothing
-        )  # -100: left out
+        decoder = self.network.text_decoder
+        mask, asked = (words != self.pad).long(), learnt[:, 1:]
+        read = decoder.bert(
+            words, attention_mask=mask, encoder_hidden_states=encoded, use_cache=False, is_decoder=True
+        ).last_hidden_state
+        told = decoder.cls(read[:, :-1][asked]).float()  # (N, V): the prompt and padding are told nothing
+        wanted = words[:, 1:][asked]
+        total = cross_entropy(told, wanted, reduction="sum", label_smoothing=self.label_smoothing)
         nll = cross_entropy(told.detach(), wanted, reduction="sum")
-        return {"total": total, "nll": nll, "count": (wanted != -100).sum().float()}
+        return {"total": total, "nll": nll, "count": asked.sum().float()}
 
     def rows(self, captions: list[str], device: torch.device) -> tuple[Tensor, Tensor]:
         """Tokens (B, L) of begin, prompt, caption and end, padded; and which of them are learnt."""

@@ -228,6 +228,19 @@ def test_a_pretraining_may_say_which_frames_and_boxes_it_sees(talking):
     assert "sample" not in job["recipe"]
 
 
+def test_a_pretraining_may_see_an_items_rows_together(talking):
+    plain = talking.plan().trainings.pretrain_job("talker")["recipe"]
+    for rows in ("by_item", "all"):
+        spent = FIRST_OF | KEYFRAMES | {"rows": rows}
+        put(talking, "detector", weights_card(tokenizer=[], mini={"model": {"width": 4}, "pretrain": spent}))
+        talking.recipe["stages"]["second"]["start"] = [{"weights": "detector"}]
+        job = talking.plan().trainings.pretrain_job("detector")["recipe"]
+        assert job["data"][0]["rows"] == rows
+        assert job["validation"]["data"].get("rows", "all") == "all"
+        assert "rows" not in job
+    assert plain["data"][0]["rows"] == "all"
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

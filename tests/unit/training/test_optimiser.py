@@ -110,3 +110,27 @@ def test_a_share_is_of_each_groups_own_rate():
     set_rate(made, 0.5)
     set_rate(made, 0.1)
     assert [g["lr"] for g in made.param_groups] == pytest.approx([0.1, 0.3])
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_on_a_processor_all_parameters_step_at_once_and_as_the_papers_algorithm_says(name):
+    torch.manual_seed(2)
+    model = network()
+    groups = [{"match": "*", "lr": 0.1, "weight_decay": 0.01 if name == "adamw" else 0.0}]
+    made = optimiser_of(model, settings(name=name, groups=groups, betas=[0.8, 0.9], eps=1e-3))
+    assert made.param_groups[0]["fused"]
+    parameters = list(model.parameters())
+    wanted = [p.detach().double() for p in parameters]
+    first, second = ([torch.zeros_like(p) for p in wanted] for _ in range(2))
+    for step in (1, 2, 3):
+        for n, parameter in enumerate(parameters):
+            parameter.grad = torch.randn_like(parameter)
+            given = parameter.grad.double()
+            first[n] = 0.8 * first[n] + 0.2 * given
+            second[n] = 0.9 * second[n] + 0.1 * given**2
+            wanted[n] = wanted[n] * (1 - 0.1 * groups[0]["weight_decay"])
+            size = (second[n] / (1 - 0.9**step)).sqrt() + 1e-3
+            wanted[n] = wanted[n] - 0.1 * first[n] / (1 - 0.8**step) / size
+        made.step()
+    for parameter, value in zip(parameters, wanted, strict=True):
+        assert torch.allclose(parameter.detach().double(), value, atol=1e-6)

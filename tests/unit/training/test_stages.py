@@ -91,3 +91,9 @@ def test_what_stored_rows_stand_for_is_not_trained():
         check_stored(model, [shown, read], ["decoder.weight", "encoder.0.bias"])
     with pytest.raises(ValueError, match="data: stored: m names no STORED"):
         check_stored(SimpleNamespace(__name__="m"), [read], ["decoder.weight"])
+
+
+def test_a_frozen_part_within_a_frozen_part_is_put_still_with_it_once():
+    model = network()
+    freezer = Freezer(model, ["decoder.*"], PLAIN)
+    assert freezer.still == [model["encoder"]]

@@ -139,6 +139,14 @@ def test_the_loss_is_the_sum_over_those_tokens_one_by_one(made):
     assert float(again["total"].detach()) == pytest.approx(total, rel=1e-5)
 
 
+def test_words_are_scored_only_after_tokens_that_are_learnt_from(made):
+    scored = []
+    made.network.text_decoder.cls.register_forward_hook(lambda m, i, out: scored.append(tuple(out.shape)))
+    losses = made.losses(batch())
+    words = made.network.config.text_config.vocab_size
+    assert scored == [(int(losses["count"]), words)]
+
+
 def test_a_picture_with_several_captions_is_looked_at_once(made, monkeypatch):
     looked = []
     encode = made.encode

@@ -188,3 +188,13 @@ def test_self_attention_is_counted_as_pairs_of_tokens_that_share_a_frame_or_a_pl
     space = sum(a[0] == b[0] for a in tokens for b in tokens)
     assert self_attention_pairs("separable", 3, 5) == time + space
     assert self_attention_pairs("full", 3, 5) == len(tokens) ** 2
+
+
+def test_a_video_without_padded_frames_is_not_copied():
+    features, keep = torch.randn(2, 3, 4, C), torch.ones(2, 3, dtype=torch.bool)
+    assert video_of(features, keep, C).tokens is features
+    keep[1, 2] = False
+    tokens = video_of(features, keep, C).tokens
+    assert torch.equal(tokens[0], features[0])
+    assert torch.equal(tokens[1, :2], features[1, :2])
+    assert not tokens[1, 2].any()
