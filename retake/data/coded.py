@@ -150,10 +150,11 @@ class Decoded(Coded):
     """Views of kind stream: frames are decoded, each group of pictures from its I-frame to the last that is asked for.
 
     What was decoded last is kept, up to KEPT bytes. Whoever comes back to a group for more gets the whole of it
-    decoded.
+    decoded, and with `whole` who comes first does: clips that follow one another come back.
     """
 
     arrays: Streams
+    whole = False
 
     def __init__(self, arrays: Streams):
         super().__init__(arrays)
@@ -196,7 +197,7 @@ class Decoded(Coded):
             self._bytes -= _size(kept)
             where = f"{self.index}: video {video_id!r}: frames {first} to {last - 1}"
             if kept is None or not kept.keys() >= set(asked):
-                wanted = asked if kept is None else range(first, last)
+                wanted = asked if kept is None and not self.whole else range(first, last)
                 only, data = {n - first for n in wanted}, stream.bytes_of(first, last)
                 kept = {first + n: array for n, array in _decoded(data, signal, only, where)}
             self._groups[key] = kept

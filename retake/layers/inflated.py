@@ -17,7 +17,7 @@ from retake.layers.convolutions import Conv3d
 from retake.layers.shapes import expect
 
 NORMS = ("affine", "batch")
-CONV1 = (5, 7, 7)  # its kernel
+CONV1 = (5, 7, 7)  # its kernel, as published
 SHRINKS = 4  # by its inner width a bottleneck
 HALVED = 4  # what the first convolution and pooling make of a side
 EPSILON = 1e-5
@@ -32,6 +32,7 @@ R50: dict[str, Any] = {
     "dilation": 2,  # of the last stage
 }
 SMALL: dict[str, Any] = {
+    "kernel": [3, 5, 5],  # CONV1 was half of its time
     "stem": 8,
     "widths": [16, 16, 32, 32],
     "blocks": [1, 1, 1, 1],
@@ -152,7 +153,8 @@ class NonLocal(nn.Module):
 class InflatedResNet(nn.Module):
     """clips (B, 3, T, H, W), scaled pixels, to maps (B, C, T / 2, H / stride, W / stride); C = the last of `widths`.
 
-    stem        channels of the first convolution; then space is halved twice, by it and by pooling
+    kernel      frames, height and width of the first convolution's, odd numbers; stem: its channels; then space is
+                halved twice, by it and by pooling
     widths      channels that each stage gives; blocks: how many it has; strides: of its first, over space
     temporal    of each stage, the blocks whose first kernel sees three frames
     non_local   of each stage, the blocks after which a non-local block stands
@@ -163,15 +165,17 @@ class InflatedResNet(nn.Module):
     def __init__(
         self, *, stem: int, widths: Sequence[int], blocks: Sequence[int], strides: Sequence[int],
         temporal: Sequence[Sequence[int]], non_local: Sequence[Sequence[int]], group_frames: Sequence[int],
-        dilation: int, norm: str = "affine",
+        dilation: int, kernel: Sequence[int] = CONV1, norm: str = "affine",
     ):  # fmt: skip
         super().__init__()
         check_sizes(
-            widths=widths, blocks=blocks, strides=strides, temporal=temporal, non_local=non_local,
+            kernel, widths=widths, blocks=blocks, strides=strides, temporal=temporal, non_local=non_local,
             group_frames=group_frames, norm=norm,
         )  # fmt: skip
         self.width, self.stride = widths[-1], HALVED * math.prod(strides)
-        self.conv1 = Conv3d(3, stem, CONV1, stride=(1, 2, 2), padding=(2, 3, 3), bias=False)
+        time, high, wide = kernel
+        around = (time // 2, high // 2, wide // 2)
+        self.conv1 = Conv3d(3, stem, (time, high, wide), stride=(1, 2, 2), padding=around, bias=False)
         self.bn1 = norm_of(norm, stem)
         self.pool1 = nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
         self.pool2 = nn.MaxPool3d((2, 1, 1), stride=(2, 1, 1))
@@ -213,8 +217,12 @@ class InflatedResNet(nn.Module):
         return maps
 
 
-def check_sizes(*, widths: Sequence[int], blocks: Sequence[int], norm: str, **lists: Sequence[Any]) -> None:
+def check_sizes(
+    kernel: Sequence[int], *, widths: Sequence[int], blocks: Sequence[int], norm: str, **lists: Sequence[Any]
+) -> None:
     """Raises ValueError where a list is not of one entry a stage, or names a block that its stage does not have."""
+    if len(kernel) != len(CONV1) or any(size < 1 or size % 2 == 0 for size in kernel):
+        raise ValueError(f"kernel: expected three odd numbers, found {list(kernel)}")
     if norm not in NORMS:
         raise ValueError(f"norm must be one of {', '.join(NORMS)}, found {norm!r}")
     for name, values in {"blocks": blocks, **lists}.items():

@@ -4,9 +4,9 @@ Letters  B clips, N boxes of all clips together, C channels, T frames, H W cells
          S steps of time, of which a network has fewer than frames.
 """
 
-import torch
 from torch import Tensor, nn
 
+from retake.layers.region_bins import region_bins
 from retake.layers.shapes import expect
 
 SIDE = 7  # of the cells that a box is cut into
@@ -19,8 +19,6 @@ def region_features(maps: Tensor, boxes: Tensor, box_item: Tensor) -> Tensor:
     boxes     (N, 4) as x1, y1, x2, y2 in [0, 1] of the picture; box_item (N,) which clip each is of
     Bins are sampled as densely as they are large (sampling ratio 0), without the half-cell shift of later versions.
     """
-    from torchvision.ops import roi_align  # takes seconds
-
     sizes = expect(maps, "B C T H W")
     expect(boxes, "N 4", N=len(box_item))
     if not len(boxes):
@@ -29,9 +27,7 @@ def region_features(maps: Tensor, boxes: Tensor, box_item: Tensor) -> Tensor:
         return maps.new_empty(len(boxes), sizes["C"])
     check_boxes(boxes, box_item, sizes["B"])
     scale = boxes.new_tensor([sizes["W"], sizes["H"]] * 2)  # to cells
-    regions = torch.cat([box_item[:, None].to(maps.dtype), (boxes * scale).to(maps.dtype)], dim=1)
-    bins = roi_align(maps.mean(dim=2), regions, SIDE, spatial_scale=1.0, sampling_ratio=0, aligned=False)
-    return bins.amax(dim=(2, 3))
+    return region_bins(maps.mean(dim=2), boxes * scale, box_item, SIDE).amax(dim=(2, 3))
 
 
 def check_boxes(boxes: Tensor, box_item: Tensor, num_clips: int) -> None:

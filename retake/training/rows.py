@@ -129,9 +129,12 @@ def cutter_of(data: Mapping[str, Any], index: Path) -> Clips:
     sample = {**data["sample"], "at": "start", "labels": "item", "boxes": None}
     if data["kind"] == "frames":
         return Clips(sample, Pictures(Arrays(index)), None)
-    from retake.data.coded import coded  # decoders
+    from retake.data.coded import Decoded, coded  # decoders
 
-    return Clips(sample, coded(data["kind"], index), data.get("signal"))
+    reader = coded(data["kind"], index)
+    if isinstance(reader, Decoded):
+        reader.whole = True  # seconds come one after the other
+    return Clips(sample, reader, data.get("signal"))
 
 
 class Given:

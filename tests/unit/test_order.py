@@ -65,16 +65,18 @@ def test_a_chain_longer_than_python_can_recurse_is_counted():
 
 
 @pytest.mark.parametrize(
-    ("rule", "steps", "seconds"),
+    ("rule", "steps", "entries", "seconds"),
     [
-        ("train_stage", 240, 24.0),
-        ("train_stage", None, 5.0),
-        ("pretrain_weights", 0, 30.0),
-        ("score", 0, 1.0),
+        ("train_stage", 240, [{}], 20.0),
+        ("train_stage", 120, [{"stored": {"index": "rows"}}], 2.4),
+        ("train_stage", None, [{}], 5.0),
+        ("pretrain_weights", 0, [], 25.0),
+        ("extract_rows", 0, [], 3.0),
+        ("score", 0, [], 0.5),
     ],
 )
-def test_a_jobs_work_is_guessed_by_its_rule_and_its_steps(rule, steps, seconds):
-    recipe = json.dumps({"length": {"steps": steps}})
+def test_a_jobs_work_is_guessed_by_its_rule_its_steps_and_what_it_reads(rule, steps, entries, seconds):
+    recipe = json.dumps({"length": {"steps": steps}, "data": entries})
     job = SimpleNamespace(rule=SimpleNamespace(name=rule), params=SimpleNamespace(recipe=recipe))
     assert order.work_of(job) == seconds
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from retake.layers.region_bins import RegionBins
 from retake.layers.shapes import expect
 
 NETWORKS = ("resnet50_fpn_v2", "small")
@@ -106,7 +107,6 @@ def small(widths: list[int], anchors_px: list[int], box_width: int, shared: dict
     widths  channels at a half, a quarter and an eighth of the side; box_width: of a box's feature
     """
     from torchvision.models.detection import faster_rcnn, rpn
-    from torchvision.ops import MultiScaleRoIAlign
 
     layers, before = [], 3
     for place, width in enumerate(widths):
@@ -114,15 +114,17 @@ def small(widths: list[int], anchors_px: list[int], box_width: int, shared: dict
         before = width
     backbone = nn.Sequential(*layers)
     backbone.out_channels = before  # torchvision asks for it
-    return faster_rcnn.FasterRCNN(
+    network = faster_rcnn.FasterRCNN(
         backbone, image_mean=[0.45] * 3, image_std=[0.225] * 3,
         rpn_anchor_generator=rpn.AnchorGenerator((tuple(anchors_px),), ((0.5, 1.0, 2.0),)),
-        box_roi_pool=MultiScaleRoIAlign(["0"], 5, 0), box_head=faster_rcnn.TwoMLPHead(before * 25, box_width),
+        box_head=faster_rcnn.TwoMLPHead(before * 25, box_width),
         box_predictor=faster_rcnn.FastRCNNPredictor(box_width, shared["num_classes"]),
         rpn_pre_nms_top_n_train=200, rpn_post_nms_top_n_train=64, rpn_pre_nms_top_n_test=200,
         rpn_post_nms_top_n_test=50, rpn_batch_size_per_image=64, box_batch_size_per_image=32,
         box_detections_per_img=20, **shared | {"num_classes": None},
     )  # fmt: skip
+    network.roi_heads.box_roi_pool = RegionBins("0", 5, 2 ** len(widths))  # its maker takes none but its own
+    return network
 
 
 def block(width_in: int, width: int, stride: int) -> list[nn.Module]:

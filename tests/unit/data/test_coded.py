@@ -179,6 +179,20 @@ def test_a_group_is_decoded_once_for_all_numbers_and_whole_for_whoever_comes_bac
     assert counted.asked[3][1] == [3]
 
 
+def test_for_who_goes_through_a_video_a_group_is_decoded_whole_at_once(readers, monkeypatch):
+    """The same frames, one decoding a group."""
+    own, decoded = module._decoded, []
+    monkeypatch.setattr(module, "_decoded", lambda *given: decoded.append(given[2]) or own(*given))
+    plain, video = readers["stream"], "b"
+    found = []
+    for whole in (False, True):
+        reader, decoded[:] = module.Decoded(Streams(plain.index)), []
+        reader.whole = whole
+        found.append([reader.frames(video, [number], "rgb") for number in range(3)])
+        assert len(decoded) == (1 if whole else 2), "the second frame comes back to the group of the first"
+    assert all(np.array_equal(one, other) for one, other in zip(*found, strict=True))
+
+
 def test_decoded_frames_are_kept_up_to_so_many_bytes_the_last_groups_longest(readers, monkeypatch):
     """Motion of 48 x 64 pixels is 2 int16 each: 12,288 bytes a frame."""
     counted, reader = Counted(), readers["stream"]

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import linear
 
 from retake.layers import convolutions
 from retake.layers.convolutions import Conv3d
@@ -15,6 +16,9 @@ KERNELS = {  # name -> (channels in, out, what nn.Conv3d takes)
     "over time, few channels, bias": (3, 4, {"kernel_size": (5, 1, 1), "padding": (2, 0, 0)}),
     "over space": (8, 4, {"kernel_size": (1, 3, 3), "stride": (1, 2, 2), "padding": (0, 1, 1)}),
     "of one cell": (4, 16, {"kernel_size": 1}),
+    "of one cell, many channels": (16, 4, {"kernel_size": 1, "bias": False}),
+    "of one cell, a stride": (16, 4, {"kernel_size": 1, "stride": (1, 2, 2)}),
+    "of one cell, groups": (8, 4, {"kernel_size": 1, "groups": 2}),
     "one cell, a margin": (2, 4, {"kernel_size": (3, 1, 1), "padding": 1}),
     "one cell, a stride": (8, 4, {"kernel_size": (3, 1, 1), "stride": (1, 2, 2), "padding": (1, 0, 0)}),
     "a stride over time": (3, 4, {"kernel_size": 3, "stride": (2, 1, 1), "padding": 1}),
@@ -72,15 +76,34 @@ def test_other_precisions_stay_what_they_are(dtype):
 
 
 def test_the_kernels_of_a_clip_network_are_no_longer_torchs_slowest(monkeypatch):
-    """Which kernels are taken in another way: the first one, and those that see one cell of several frames."""
+    """Which kernels are taken in another way: those that see one cell, of one frame (as a product) or of several."""
     taken = []
-    for way in ("_stacked", "_over_time"):
-        own = getattr(Conv3d, way)
-        monkeypatch.setattr(
-            Conv3d, way, lambda self, maps, own=own, way=way: taken.append(way) or own(self, maps)
-        )
+    monkeypatch.setattr(convolutions, "linear", lambda *given: taken.append("one") or linear(*given))
+    own = Conv3d._over_time
+    monkeypatch.setattr(Conv3d, "_over_time", lambda self, maps: taken.append("frames") or own(self, maps))
     inflated({"like": "small"})(torch.rand(1, 3, 4, 32, 32))
-    assert taken == ["_stacked"] + ["_over_time"] * 4  # of the four stages' first blocks
+    attention = ["one"] * 4  # theta, phi, g, out
+    blocks = [
+        ["one", "frames", "one"],
+        ["frames", "one"],
+        ["one", "frames", "one", *attention],
+        ["frames", "one"],
+    ]
+    assert taken == [
+        way for block in blocks for way in block
+    ]  # short cuts first; the second one has a stride
+
+
+def test_few_channels_are_read_plane_by_plane_and_many_written_side_by_side(monkeypatch):
+    """The layouts that cost least, whatever layout the frames come in."""
+    read = []
+    own = nn.Conv3d.forward
+    monkeypatch.setattr(nn.Conv3d, "forward", lambda self, maps: read.append(maps) or own(self, maps))
+    ours, _, width_in = both("stem")
+    for layout in LAYOUTS.values():
+        found = ours(torch.randn(2, width_in, 4, 12, 10).to(memory_format=layout))
+        assert found.is_contiguous(memory_format=torch.channels_last_3d)
+    assert [maps.is_contiguous() for maps in read] == [True] * len(LAYOUTS)
 
 
 def test_away_from_processors_it_is_torchs_own_call():

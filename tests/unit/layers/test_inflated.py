@@ -175,6 +175,8 @@ def test_an_image_network_that_does_not_fit_is_an_error():
         ({"like": "r18"}, "like: expected one of r50, r101, small, small_deep, found 'r18'"),
         ({"blocks": [1, 1]}, "blocks has 2 entries, widths 4"),
         ({"non_local": [[], [7], [], []]}, "non_local: stage 1 has 2 blocks, no block 7"),
+        ({"kernel": [3, 4, 5]}, r"kernel: expected three odd numbers, found \[3, 4, 5\]"),
+        ({"kernel": [3, 5]}, r"kernel: expected three odd numbers, found \[3, 5\]"),
     ],
 )
 def test_sizes_that_do_not_fit_are_an_error(changes, said):
@@ -182,6 +184,17 @@ def test_sizes_that_do_not_fit_are_an_error(changes, said):
         inflated(SMALL | changes)
     with pytest.raises(ValueError, match="norm must be one of affine, batch, found 'layer'"):
         inflated(SMALL, norm="layer")
+
+
+def test_the_first_kernel_is_as_large_as_said_and_the_published_ones_where_nothing_is():
+    first = {name: inflated({"like": name}).conv1 for name in ("small", "small_deep")}
+    first |= {"r50": on_meta().conv1, "r101": on_meta(like="r101").conv1, "other": inflated(SMALL).conv1}
+    sizes = {name: (layer.kernel_size, layer.padding) for name, layer in first.items()}
+    published, small = ((5, 7, 7), (2, 3, 3)), ((3, 5, 5), (1, 2, 2))
+    assert sizes == {
+        "small": small, "small_deep": small, "r50": published, "r101": published, "other": published,
+    }  # fmt: skip
+    assert inflated(SMALL | {"kernel": [1, 3, 5]})(torch.rand(1, 3, 4, 32, 32)).shape == (1, 64, 2, 2, 2)
 
 
 def test_the_sizes_by_name_share_all_but_the_depth():
