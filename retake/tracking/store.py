@@ -150,23 +150,21 @@ class Store:
         return self.parents[invocation].info.run_id
 
     def write(self, run: JobRun, held: Any | None) -> None:
-        """Writes what the store lacks of this record: points, then the state, then the tag that says
-        whole."""
+        """Writes what the store lacks of this record: points, then the tag that says so, then the state: only the two
+        together say whole.
+        """
         if held is None:
             tags = {"mlflow.parentRunId": self.parent(run.invocation, run.start), **self._own_tags(run)}
             held = self.client.create_run(self.experiment, run.start, tags, run.name)
             self.by_job[run.job].append(held)
         run_id, tags = held.info.run_id, held.data.tags
         logged = int(tags.get(LOGGED, 0))
-        if LOGGED not in tags:
-            self._params(run_id, run)
-        self._points(run_id, run.points[logged:])
-        if run.complete:
-            self._points(run_id, run.extras)
-            self.client.set_terminated(run_id, run.status, run.end)
+        points = run.points[logged:] + (run.extras if run.complete else [])
         last = {LOGGED: str(len(run.points)), RECORD: run.path}
         last |= {EXTRAS: run.extras_sha, SHA: run.sha} if run.complete else {}
-        self.client.log_batch(run_id, tags=[self.RunTag(k, v) for k, v in last.items()])
+        self._log(run_id, points, {} if LOGGED in tags else run.params, last)
+        if run.complete:
+            self.client.set_terminated(run_id, run.status, run.end)
         tags.update(last)
 
     def _own_tags(self, run: JobRun) -> dict[str, str]:
@@ -179,17 +177,21 @@ class Store:
         }
         return tags | dict(list(run.tags.items())[:OTHERS_A_CALL])
 
-    def _params(self, run_id: str, run: JobRun) -> None:
-        items = [self.Param(k, v) for k, v in run.params.items()]
-        for at in range(0, len(items), OTHERS_A_CALL):
-            self.client.log_batch(run_id, params=items[at : at + OTHERS_A_CALL])
+    def _log(self, run_id: str, points: list[Point], params: dict[str, str], tags: dict[str, str]) -> None:
+        """In as few calls as MLflow allows: each is several transactions of a database, whatever it brings.
 
-    def _points(self, run_id: str, points: list[Point]) -> None:
-        """A point that is there already (same name, value, time, step) is not doubled: MLflow's own
-        promise."""
-        for at in range(0, len(points), METRICS_A_CALL):
-            some = [self.Metric(p.name, p.value, p.time, p.step) for p in points[at : at + METRICS_A_CALL]]
-            self.client.log_batch(run_id, metrics=some)
+        Tags come with the last call, and there, as MLflow has it, after all else. A point that is there already (same
+        name, value, time, step) is not doubled: MLflow's own promise.
+        """
+        metrics = [self.Metric(p.name, p.value, p.time, p.step) for p in points]
+        named = [self.Param(k, v) for k, v in params.items()]
+        while True:
+            now = {"metrics": metrics[:METRICS_A_CALL], "params": named[:OTHERS_A_CALL]}
+            metrics, named = metrics[METRICS_A_CALL:], named[OTHERS_A_CALL:]
+            if not metrics and not named:
+                self.client.log_batch(run_id, **now, tags=[self.RunTag(k, v) for k, v in tags.items()])
+                return
+            self.client.log_batch(run_id, **now)
 
     def current(self, run: JobRun) -> Any:
         """The store's run of an attempt that was written: the newest one made of it."""
@@ -208,6 +210,10 @@ class Store:
                 self.client.set_tag(run.info.run_id, SUPERSEDED, wanted)
                 changed += 1
         return changed
+
+    def open_parents(self) -> set[str]:
+        """Invocations whose run says that it goes on: it does, or a sync was torn before it closed it."""
+        return {name for name, run in self.parents.items() if run.info.status == "RUNNING"}
 
     def close_parent(self, invocation: str, runs: list[JobRun]) -> None:
         """State, end and sums of an invocation, from the records of its jobs that are there."""

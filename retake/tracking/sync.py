@@ -83,7 +83,7 @@ def _write(store: Store, runs: list[JobRun], report: Report) -> None:
     for job, run in latest.items():
         if len(store.by_job[job]) > 1:
             report.superseded += store.supersede(job, store.current(run))
-    for invocation in sorted(changed):
+    for invocation in sorted(changed | store.open_parents() & {run.invocation for run in runs}):
         store.close_parent(invocation, [r for r in runs if r.invocation == invocation])
 
 

@@ -242,8 +242,11 @@ def test_a_record_of_another_invocation_than_the_one_at_work_is_not_running(proj
     assert run.info.status == "KILLED"
 
 
-@pytest.mark.parametrize("torn_after", ["create_run", "params", "points", "set_terminated"])
-def test_a_half_written_run_is_completed_by_the_next_sync(project, monkeypatch, torn_after):
+@pytest.mark.parametrize(
+    ("torn_after", "times"),
+    [("create_run", 2), ("log_batch", 1), ("log_batch", 2), ("log_batch", 3), ("set_terminated", 1)],
+)
+def test_a_half_written_run_is_completed_by_the_next_sync(project, monkeypatch, torn_after, times):
     from mlflow import MlflowClient
 
     class Torn(Exception):
@@ -258,10 +261,8 @@ def test_a_half_written_run_is_completed_by_the_next_sync(project, monkeypatch, 
     def torn(name):
         def call(self, *given, **named):
             made = real[name](self, *given, **named)
-            kind = next(iter(named), name) if name == "log_batch" else name
-            calls[kind] += 1
-            limit = {"create_run": 2, "params": 1, "metrics": 2, "set_terminated": 1}
-            if kind == {"points": "metrics"}.get(torn_after, torn_after) and calls[kind] == limit[kind]:
+            calls[name] += 1
+            if (name, calls[name]) == (torn_after, times):
                 raise Torn
             return made
 
@@ -273,7 +274,9 @@ def test_a_half_written_run_is_completed_by_the_next_sync(project, monkeypatch, 
         with pytest.raises(Torn):
             sync(project / "results")
     client, [half], _ = runs_of(project)
-    assert "record.sha" not in half.data.tags
+    assert ("record.sha" in half.data.tags) == (
+        (torn_after, times) in {("log_batch", 3), ("set_terminated", 1)}
+    )
     if torn_after != "set_terminated":
         assert half.info.status == "RUNNING", "no half run is shown as finished"
     sync(project / "results")
