@@ -6,6 +6,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from retake.data import annotations
 from retake.data.annotations import (
     SCHEMA,
     LeftOut,
@@ -149,6 +150,18 @@ def test_a_parser_that_gives_parts_makes_the_same_table(msvd, tmp_path, monkeypa
     assert caplog.messages[len(said) :] == said
     assert pq.read_metadata(tmp_path / "parts.parquet").num_row_groups == 3
     assert pq.read_table(tmp_path / "parts.parquet").equals(pq.read_table(tmp_path / "whole.parquet"))
+
+
+def test_tables_of_captions_end_with_a_video(monkeypatch):
+    monkeypatch.setattr(annotations, "AT_ONCE", 2)
+    rows = [
+        ("train", name, f"{name}{n}", None)
+        for name, times in (("a", 3), ("b", 1), ("c", 2), ("d", 1))
+        for n in range(times)
+    ]
+    parts = list(annotations.caption_tables("own", iter(rows)))
+    assert [list(part["video_id"]) for part in parts] == [["a"] * 3, ["b", "c", "c"], ["d"]]
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), caption_table("own", rows))
 
 
 def test_an_item_in_two_parts_is_an_error_and_leaves_no_table(tmp_path):

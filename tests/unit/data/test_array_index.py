@@ -251,13 +251,13 @@ def test_shard_follows_shard_and_only_one_is_read_at_a_time(tmp_path, monkeypatc
         write_shard(tmp_path, shard, videos)
     alive: list = []
 
-    def read(path, table_of=array_index.read_table):
+    def in_order(table, ordered=array_index._in_order):
         assert all(gone() is None for gone in alive[:-1])  # the one before may still be a local name
-        table = table_of(path)
+        table = ordered(table)
         alive.append(weakref.ref(table))
         return table
 
-    monkeypatch.setattr(array_index, "read_table", read)
+    monkeypatch.setattr(array_index, "_in_order", in_order)
     arrays = merge(tmp_path)
     said = pq.read_metadata(tmp_path / "index.parquet")
     assert [said.row_group(n).num_rows for n in range(said.num_row_groups)] == [2, 1]

@@ -70,6 +70,8 @@ def test_segments_are_distinct_and_in_order(tmp_path):
         "u": [(1.0, 2.0)],
         "v": [(0.0, 4.0), (0.0, None), (4.0, 9.0)],
     }
+    only = segments_of(table(tmp_path, rows), (video for video in "xu"))
+    assert only == {"u": [(1.0, 2.0)]}
 
 
 def table(folder, rows, split="train"):
