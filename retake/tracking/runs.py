@@ -65,6 +65,11 @@ class JobRun:
     points: list[Point]
     extras: list[Point]  # from files beside the record: costs, a table's figures
     extras_sha: str
+    files: list[Path]  # that the extras are of, or would be
+
+    @property
+    def wall_s(self) -> float:
+        return sum(p.value for p in self.extras if p.name == "wall_s")
 
     @property
     def complete(self) -> bool:
@@ -101,13 +106,13 @@ def run_of(path: Path, results: Path, live: str | None) -> JobRun | None:
     under_way = path.parent.name == "running"
     status = _status(record, invocation == live and under_way)
     end = None if status == "RUNNING" else _end(record, start, points)
-    extras = []
+    extras, beside = [], _beside(own, head, results)
     if record.end is not None:
         at = end or start
         extras = [
             Point(n, float(record.end[n]), at, 0) for n in ("wall_s", "cpu_s", "peak_mb") if n in record.end
         ]
-        extras += [Point(n, v, at, 0) for f in _beside(own, head, results) for n, v in _numbers(f)]
+        extras += [Point(n, v, at, 0) for f in beside if f.is_file() for n, v in _numbers(f)]
     return JobRun(
         job=" ".join([scale, head["rule"], *(f"{k}={v}" for k, v in sorted(wildcards.items()))]),
         attempt=digest_of([scale, head["rule"], wildcards, invocation, start, head.get("digest")]),
@@ -123,6 +128,7 @@ def run_of(path: Path, results: Path, live: str | None) -> JobRun | None:
         points=points,
         extras=extras,
         extras_sha=digest_of(extras),
+        files=beside,
     )
 
 
@@ -201,7 +207,7 @@ def _name(name: str) -> str:
 
 
 def _beside(path: str, head: dict[str, Any], results: Path) -> list[Path]:
-    """Files with figures of this job: what Snakemake measured, and tables that it wrote."""
+    """Files with figures of this job, there or not: what Snakemake measured, and tables that it wrote."""
     root = results.parent.parent
     inner = Path(*Path(path).parts[2:])
     if inner.parts[:1] == ("records",):
@@ -209,7 +215,7 @@ def _beside(path: str, head: dict[str, Any], results: Path) -> list[Path]:
     else:  # training/<run>/<stage>/record.jsonl
         costs = results / "costs" / head["rule"] / Path(*inner.parts[1:-1]).with_suffix(".jsonl")
     tables = [root / p for p in head.get("outputs") or [] if "/tables/" in p and p.endswith(".csv")]
-    return [f for f in (costs, *tables) if f.is_file()]
+    return [costs, *tables]
 
 
 def _numbers(file: Path) -> list[tuple[str, float]]:

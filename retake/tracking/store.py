@@ -4,12 +4,12 @@ import contextlib
 import fcntl
 import logging
 import os
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from retake.tracking.runs import JobRun, Point, hide
+from retake.tracking.synced import Known
 
 EXPERIMENT = "retake"
 METRICS_A_CALL = 900  # MLflow takes 1000 things a call, of which 100 parameters and 100 tags
@@ -90,6 +90,18 @@ def prepare_environment() -> None:
         os.environ.setdefault(key, value)
 
 
+class _Found(dict[str, list[Any]]):
+    """What was looked up, by name: once, when it is asked for."""
+
+    def __init__(self, look: Callable[[str], list[Any]]) -> None:
+        super().__init__()
+        self.look = look
+
+    def __missing__(self, name: str) -> list[Any]:
+        self[name] = self.look(name)
+        return self[name]
+
+
 class Store:
     """One experiment of one store. Calls raise MLflow's own errors; see `errors_as_one_line`."""
 
@@ -103,30 +115,31 @@ class Store:
         self.Metric, self.Param, self.RunTag = Metric, Param, RunTag
         self.client = MlflowClient(tracking_uri=uri)
         found = self.client.get_experiment_by_name(EXPERIMENT)
-        self.experiment = (
-            found.experiment_id
-            if found
-            else self.client.create_experiment(
+        if found is None:
+            made = self.client.create_experiment(
                 EXPERIMENT, artifact_location=f"mlflow-artifacts:/{EXPERIMENT}"
             )
-        )
-        self.by_job: dict[str, list[Any]] = defaultdict(list)
-        self.parents: dict[str, Any] = {}
-        for run in self._all():
-            tags = run.data.tags
-            if PARENT in tags:
-                self.parents[tags[PARENT]] = run
-            elif JOB in tags:
-                self.by_job[tags[JOB]].append(run)
+            found = self.client.get_experiment(made)
+        self.experiment = found.experiment_id
+        self.made = [found.experiment_id, found.creation_time]
+        self.empty = not self.client.search_runs([self.experiment], max_results=1)
+        self.by_job = _Found(lambda job: self._tagged(JOB, job))
+        self.parents = _Found(lambda invocation: self._tagged(PARENT, invocation))
 
-    def _all(self) -> Iterator[Any]:
-        token = None
+    def _tagged(self, tag: str, value: str) -> list[Any]:
+        """All runs with this tag, the newest last."""
+        if self.empty:  # before this sync
+            return []
+        quote = '"' if "'" in value else "'"
+        asked, found, token = f"tags.{tag} = {quote}{value}{quote}", [], None
         while True:
-            page = self.client.search_runs([self.experiment], max_results=1000, page_token=token)
-            yield from page
+            page = self.client.search_runs(
+                [self.experiment], asked, order_by=["attributes.start_time ASC"], page_token=token
+            )
+            found += page
             token = page.token
             if not token:
-                return
+                return found
 
     def attempt(self, run: JobRun) -> Any | None:
         """The run that holds, or may go on to hold, this record; None where a new one is due."""
@@ -143,11 +156,11 @@ class Store:
 
     def parent(self, invocation: str, start: int) -> str:
         """Id of the invocation's run; made where it is not there."""
-        if invocation not in self.parents:
+        if not self.parents[invocation]:
             tags = {PARENT: invocation, INVOCATION: invocation}
             made = self.client.create_run(self.experiment, start, tags, f"rebuild {invocation}")
-            self.parents[invocation] = made
-        return self.parents[invocation].info.run_id
+            self.parents[invocation].append(made)
+        return self.parents[invocation][0].info.run_id
 
     def write(self, run: JobRun, held: Any | None) -> None:
         """Writes what the store lacks of this record: points, then the tag that says so, then the state: only the two
@@ -193,7 +206,7 @@ class Store:
                 return
             self.client.log_batch(run_id, **now)
 
-    def current(self, run: JobRun) -> Any:
+    def current(self, run: JobRun | Known) -> Any:
         """The store's run of an attempt that was written: the newest one made of it."""
         same = [r for r in self.by_job[run.job] if r.data.tags.get(ATTEMPT) == run.attempt]
         whole = [r for r in same if r.data.tags.get(SHA) == run.sha]
@@ -211,11 +224,11 @@ class Store:
                 changed += 1
         return changed
 
-    def open_parents(self) -> set[str]:
-        """Invocations whose run says that it goes on: it does, or a sync was torn before it closed it."""
-        return {name for name, run in self.parents.items() if run.info.status == "RUNNING"}
+    def is_open(self, invocation: str) -> bool:
+        """Whether the invocation's run says that it goes on: it does, or a sync was torn before it closed it."""
+        return any(run.info.status == "RUNNING" for run in self.parents[invocation])
 
-    def close_parent(self, invocation: str, runs: list[JobRun]) -> None:
+    def close_parent(self, invocation: str, runs: Sequence[JobRun | Known]) -> None:
         """State, end and sums of an invocation, from the records of its jobs that are there."""
         parent = self.parent(invocation, min(r.start for r in runs))
         states = {r.status for r in runs}
@@ -225,7 +238,7 @@ class Store:
             f"jobs_{s.lower()}": len([r for r in runs if r.status == s]) for s in states
         }
         sums["jobs"] = len(runs)
-        sums["wall_s"] = sum(p.value for r in runs for p in r.extras if p.name == "wall_s")
+        sums["wall_s"] = sum(r.wall_s for r in runs)
         self.client.log_batch(parent, metrics=[self.Metric(k, float(v), end, 0) for k, v in sums.items()])
         if state == "RUNNING":
             self.client.update_run(parent, status=state)

@@ -1,12 +1,14 @@
 """Brings the records below `results` into MLflow. What is there and unchanged is not written again."""
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from retake import guard
 from retake.tracking.runs import JobRun, hide, records_of, run_of
 from retake.tracking.store import Store, StoreError, address, errors_as_one_line, locked, prepare_environment
+from retake.tracking.synced import Known, Synced
 
 __all__ = ["Report", "StoreError", "sync"]
 
@@ -41,8 +43,11 @@ def sync(results: Path = Path("results"), store: str | None = None, *, ended: bo
     report = Report(hide("", uri.replace(f"{root.resolve()}/", "")))
     prepare_environment()
     with errors_as_one_line(uri), locked(root, uri):
-        runs = list(_runs(results, report, _live(root, ended)))
-        _write(Store(uri), runs, report)
+        runs = Store(uri)
+        synced = Synced(root, uri, runs.made)
+        found = list(_runs(results, report, _live(root, ended), synced))
+        _write(runs, synced, found, report)
+        synced.write(path for path, _ in found)
     return report
 
 
@@ -52,27 +57,32 @@ def _live(root: Path, ended: bool) -> str | None:
     return holder.get("invocation") if holder else None
 
 
-def _runs(results: Path, report: Report, live: str | None):
-    """Every attempt that a record tells of, a job's attempts in order of their start."""
-    runs = []
+def _runs(
+    results: Path, report: Report, live: str | None, synced: Synced
+) -> Iterator[tuple[Path, JobRun | Known]]:
+    """Every attempt that a record tells of, with its record; of one that the store holds whole, what is known."""
     for scale in sorted(p for p in results.glob("*") if p.is_dir()):
         for path in records_of(scale):
             try:
-                run = run_of(path, scale, live)
+                run = synced.of(path) or run_of(path, scale, live)
             except FileNotFoundError:  # a job under way has just ended: its record is at its place next time
                 continue
             except (ValueError, KeyError, TypeError) as error:
                 report.refused.append(f"{path}: not read: {type(error).__name__}: {error}")
                 continue
             if run is not None:
-                runs.append(run)
-    return sorted(runs, key=lambda r: (r.start, r.path))
+                yield path, run
 
 
-def _write(store: Store, runs: list[JobRun], report: Report) -> None:
+def _write(store: Store, synced: Synced, found: list[tuple[Path, JobRun | Known]], report: Report) -> None:
     changed = set()
-    latest = {run.job: run for run in runs}
-    for run in runs:
+    found = sorted(
+        found, key=lambda pair: (pair[1].start, pair[1].path)
+    )  # a job's attempts in order of their start
+    latest = {run.job: run for _, run in found}
+    read = [(path, run) for path, run in found if isinstance(run, JobRun)]
+    report.unchanged += len(found) - len(read)
+    for _, run in read:
         held = store.attempt(run)
         if held is not None and store.is_whole(held, run):
             report.unchanged += 1
@@ -80,11 +90,15 @@ def _write(store: Store, runs: list[JobRun], report: Report) -> None:
             store.write(run, held)
             report.written += 1
             changed.add(run.invocation)
-    for job, run in latest.items():
+    for job in dict.fromkeys(run.job for _, run in read):
         if len(store.by_job[job]) > 1:
-            report.superseded += store.supersede(job, store.current(run))
-    for invocation in sorted(changed | store.open_parents() & {run.invocation for run in runs}):
-        store.close_parent(invocation, [r for r in runs if r.invocation == invocation])
+            report.superseded += store.supersede(job, store.current(latest[job]))
+    for invocation in sorted({run.invocation for _, run in read}):
+        if invocation in changed or store.is_open(invocation):
+            store.close_parent(invocation, [run for _, run in found if run.invocation == invocation])
+    for path, run in read:
+        if run.complete:
+            synced.keep(path, run)
 
 
 def quietly(results: Path, store: str | None, *, ended: bool) -> bool:
