@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -170,13 +171,18 @@ def _flat(value: Any, prefix: str) -> Iterator[tuple[str, str]]:
 
 def hide(name: str, value: str) -> str:
     """The value without secrets: of a telling name, in an address, or held by the environment."""
-    if SECRET_NAME.search(name.rpartition(".")[2]):
+    if _telling(name.rpartition(".")[2]):
         return HIDDEN
     value = SECRET_VALUE.sub(f"{HIDDEN}@", value)
     for variable, secret in os.environ.items():
-        if len(secret) >= 8 and SECRET_NAME.search(variable):
+        if len(secret) >= 8 and _telling(variable):
             value = value.replace(secret, HIDDEN)
     return value
+
+
+@lru_cache(maxsize=4096)
+def _telling(name: str) -> bool:
+    return SECRET_NAME.search(name) is not None
 
 
 def _tags(head: dict[str, Any], scale: str, wildcards: dict[str, str]) -> dict[str, str]:
