@@ -87,7 +87,7 @@ def test_the_merged_index_knows_the_bytes_of_every_file(made):
         ("moves", ["packed.npy", "packed_frames.npy"]),
     ):
         index = made.folder / f"results/mini/media/{view}/msvd/index.parquet"
-        digests = json.loads(pq.read_schema(index).metadata[b"arrays"])
+        digests = json.loads(pq.read_metadata(index).metadata[b"arrays"])
         assert sorted(digests) == [f"shard00{n}/{name}" for n in (0, 1) for name in names]
 
 
