@@ -40,8 +40,10 @@ INVOCATION = "RETAKE_INVOCATION"
 SERVER = "RETAKE_SERVER"
 POLL_S = 0.5
 LATER = 75  # the exit status of a sync that found no store
+SYNC_ALL = b"all\n"  # to the process beside the jobs: there are no more
 PR_SET_PDEATHSIG = 1
 
+_beside: list["subprocess.Popen[bytes]"] = []  # the process that fills MLflow
 _held: dict[Path, int] = {}  # open lock files of this process; closing one frees its folder
 
 
@@ -95,25 +97,61 @@ def enter(workflow: Any) -> None:
     workflow.execute = execute
 
 
+def sync_beside(config: dict[str, Any]) -> None:
+    """Starts the process that brings jobs into MLflow while others are at work (`onstart:`); `sync` ends it.
+
+    It takes what processor time jobs leave, and goes when this process does: then its input ends. A session of its
+    own: a Ctrl-C in the terminal is for the workflow, which then says what is to be done.
+    """
+    command = _sync_command(config, "beside")
+    if command:
+        _beside.append(
+            subprocess.Popen(command, env=_with_this_package(), stdin=subprocess.PIPE, start_new_session=True)
+        )
+
+
 def sync(config: dict[str, Any]) -> None:
     """Brings what has ended into MLflow (`onsuccess:`, `onerror:`). Its failure is one line, never the
     workflow's.
 
     `mlflow: {store: none}` in the config leaves MLflow out.
     """
+    command = _sync_command(config, "sync", "--ended", "--quiet-failure")
+    if not command:
+        return
+    status = _end_beside()
+    if status is None:
+        status = subprocess.run(command, env=_with_this_package(), check=False).returncode
+    if status:
+        unmoved.forget()
+    if status not in (0, LATER):
+        sys.stderr.write(f"retake: the sync with MLflow ended with status {status}\n")
+
+
+def _end_beside() -> int | None:
+    """The exit status of the process beside the jobs, once it has brought the last; None where none is at work."""
+    if not _beside:
+        return None
+    process = _beside.pop()
+    try:
+        process.communicate(SYNC_ALL)
+    except BrokenPipeError:  # it has ended before
+        process.wait()
+    return process.returncode if process.returncode in (0, LATER) else None
+
+
+def _sync_command(config: dict[str, Any], *words: str) -> list[str]:
+    """Nothing where the config leaves MLflow out."""
     store = (config.get("mlflow") or {}).get("store")
     if store == "none":
-        return
-    command = [sys.executable, "-m", "retake.tracking", "sync", "--ended", "--quiet-failure"]
+        return []
+    return [sys.executable, "-m", "retake.tracking", *words, *(["--store", store] if store else [])]
+
+
+def _with_this_package() -> dict[str, str]:
     code = str(Path(__file__).resolve().parents[1])
     paths = os.pathsep.join(p for p in (code, os.environ.get("PYTHONPATH")) if p)
-    done = subprocess.run(
-        command + (["--store", store] if store else []), env=os.environ | {"PYTHONPATH": paths}, check=False
-    )
-    if done.returncode:
-        unmoved.forget()
-    if done.returncode not in (0, LATER):
-        sys.stderr.write(f"retake: the sync with MLflow ended with status {done.returncode}\n")
+    return os.environ | {"PYTHONPATH": paths}
 
 
 def make_folders(paths: list[str]) -> None:

@@ -11,6 +11,7 @@ onstart:
     guard.make_folders(PLAN.folders())
     order.start_longest_first(workflow)
     server.start(workflow)
+    guard.sync_beside(config)
 
 
 onsuccess:

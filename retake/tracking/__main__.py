@@ -1,4 +1,7 @@
-"""`python -m retake.tracking sync | follow | ui`: MLflow from the records: once, on and on, to look at."""
+"""`python -m retake.tracking sync | follow | ui`: MLflow from the records: once, on and on, to look at.
+
+`beside` is a workflow's own: see retake/tracking/beside.py.
+"""
 
 import argparse
 import os
@@ -8,6 +11,7 @@ import time
 from pathlib import Path
 
 from retake.schema.strict import read_yaml
+from retake.tracking.beside import beside
 from retake.tracking.runs import hide
 from retake.tracking.store import address, prepare_environment
 from retake.tracking.sync import StoreError, quietly, sync
@@ -18,7 +22,7 @@ LATER = 75  # as sysexits.h has it: try again later; retake.guard knows it
 def main(arguments: list[str] | None = None) -> int:
     """Exit status 0; with one line, 1 where the store cannot be used, LATER if that is to be no failure."""
     parser = argparse.ArgumentParser(prog="python -m retake.tracking", description=__doc__)
-    parser.add_argument("command", choices=("sync", "follow", "ui"))
+    parser.add_argument("command", choices=("sync", "follow", "ui", "beside"))
     parser.add_argument(
         "--store", help="MLflow store; else MLFLOW_TRACKING_URI, config.yaml's mlflow.store, mlflow.db"
     )
@@ -36,6 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     store = given.store or os.environ.get("MLFLOW_TRACKING_URI") or _configured(given.results.parent)
     if given.command == "ui":
         return _ui(given, store)
+    if given.command == "beside":
+        return 0 if beside(given.results, store, sys.stdin.buffer) else LATER
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's way to interrupt
     if given.quiet_failure:
         return 0 if quietly(given.results, store, ended=given.ended) else LATER

@@ -228,8 +228,11 @@ class Store:
         """Whether the invocation's run says that it goes on: it does, or a sync was torn before it closed it."""
         return any(run.info.status == "RUNNING" for run in self.parents[invocation])
 
-    def close_parent(self, invocation: str, runs: Sequence[JobRun | Known]) -> None:
-        """State, end and sums of an invocation, from the records of its jobs that are there."""
+    def sum_up(self, invocation: str, runs: Sequence[JobRun | Known], *, goes_on: bool) -> None:
+        """Sums of an invocation, from the records of its jobs that are there; its state and end, if it has ended."""
+        if not runs:  # all that it made has been made again
+            self.client.set_terminated(self.parents[invocation][0].info.run_id, "KILLED")
+            return
         parent = self.parent(invocation, min(r.start for r in runs))
         states = {r.status for r in runs}
         state = next((s for s in ("RUNNING", "FAILED", "KILLED") if s in states), "FINISHED")
@@ -240,7 +243,7 @@ class Store:
         sums["jobs"] = len(runs)
         sums["wall_s"] = sum(r.wall_s for r in runs)
         self.client.log_batch(parent, metrics=[self.Metric(k, float(v), end, 0) for k, v in sums.items()])
-        if state == "RUNNING":
-            self.client.update_run(parent, status=state)
+        if goes_on or state == "RUNNING":
+            self.client.update_run(parent, status="RUNNING")
         else:
             self.client.set_terminated(parent, state, end)

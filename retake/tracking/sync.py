@@ -1,7 +1,6 @@
 """Brings the records below `results` into MLflow. What is there and unchanged is not written again."""
 
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,13 +28,19 @@ class Report:
         )
 
 
-def sync(results: Path = Path("results"), store: str | None = None, *, ended: bool = False) -> Report:
-    """Every record of every scale below `results`, once.
+def sync(
+    results: Path = Path("results"),
+    store: str | None = None,
+    *,
+    ended: bool = False,
+    at_most: int | None = None,
+) -> Report:
+    """Every record of every scale below `results`, once; with `at_most`, so many of jobs that are wholly over.
 
     A record's run is written again only if the record changed; the run that it replaces stays, tagged
     superseded=true. Jobs under way (`<scale>/running`) are RUNNING while their workflow holds the folder,
-    else KILLED; `ended` says that it has no job left (onsuccess, onerror). Raises StoreError: one
-    line.
+    else KILLED; `ended` says that it has no job left (onsuccess, onerror). The workflow's own run is RUNNING
+    until then. Raises StoreError: one line.
     """
     results = Path(results)
     root = results.parent
@@ -45,9 +50,15 @@ def sync(results: Path = Path("results"), store: str | None = None, *, ended: bo
     with errors_as_one_line(uri), locked(root, uri):
         runs = Store(uri)
         synced = Synced(root, uri, runs.made)
-        found = list(_runs(results, report, _live(root, ended), synced))
-        _write(runs, synced, found, report)
-        synced.write(path for path, _ in found)
+        live = _live(root, ended)
+        records = [
+            (scale, path)
+            for scale in sorted(p for p in results.glob("*") if p.is_dir())
+            for path in records_of(scale)
+        ]
+        found = _runs(records, report, live, synced, at_most)
+        _write(runs, synced, found, report, live)
+        synced.write(path for _, path in records)
     return report
 
 
@@ -58,23 +69,46 @@ def _live(root: Path, ended: bool) -> str | None:
 
 
 def _runs(
-    results: Path, report: Report, live: str | None, synced: Synced
-) -> Iterator[tuple[Path, JobRun | Known]]:
+    records: list[tuple[Path, Path]], report: Report, live: str | None, synced: Synced, at_most: int | None
+) -> list[tuple[Path, JobRun | Known]]:
     """Every attempt that a record tells of, with its record; of one that the store holds whole, what is known."""
-    for scale in sorted(p for p in results.glob("*") if p.is_dir()):
-        for path in records_of(scale):
-            try:
-                run = synced.of(path) or run_of(path, scale, live)
-            except FileNotFoundError:  # a job under way has just ended: its record is at its place next time
+    found: list[tuple[Path, JobRun | Known]] = []
+    new = 0
+    for scale, path in records:
+        known = synced.of(path)
+        if known is None and at_most is not None and (new == at_most or path.parent.name == "running"):
+            continue
+        try:
+            run = known or run_of(path, scale, live)
+        except FileNotFoundError:  # a job under way has just ended: its record is at its place next time
+            continue
+        except (ValueError, KeyError, TypeError) as error:
+            report.refused.append(f"{path}: not read: {type(error).__name__}: {error}")
+            continue
+        if isinstance(run, JobRun) and at_most is not None:
+            if not _is_over(path, run):
                 continue
-            except (ValueError, KeyError, TypeError) as error:
-                report.refused.append(f"{path}: not read: {type(error).__name__}: {error}")
-                continue
-            if run is not None:
-                yield path, run
+            new += 1
+        if run is not None:
+            found.append((path, run))
+    return found
 
 
-def _write(store: Store, synced: Synced, found: list[tuple[Path, JobRun | Known]], report: Report) -> None:
+def _is_over(record: Path, run: JobRun) -> bool:
+    """Whether all that tells of a job is there: what Snakemake measured comes last. False while it is made again."""
+    return (
+        all(file.is_file() for file in run.files)
+        and run.files[0].stat().st_mtime_ns >= record.stat().st_mtime_ns
+    )
+
+
+def _write(
+    store: Store,
+    synced: Synced,
+    found: list[tuple[Path, JobRun | Known]],
+    report: Report,
+    live: str | None,
+) -> None:
     changed = set()
     found = sorted(
         found, key=lambda pair: (pair[1].start, pair[1].path)
@@ -93,9 +127,12 @@ def _write(store: Store, synced: Synced, found: list[tuple[Path, JobRun | Known]
     for job in dict.fromkeys(run.job for _, run in read):
         if len(store.by_job[job]) > 1:
             report.superseded += store.supersede(job, store.current(latest[job]))
-    for invocation in sorted({run.invocation for _, run in read}):
-        if invocation in changed or store.is_open(invocation):
-            store.close_parent(invocation, [run for _, run in found if run.invocation == invocation])
+    for invocation in sorted({run.invocation for _, run in read} | synced.open):
+        goes_on = invocation == live
+        if invocation in changed or (not goes_on and store.is_open(invocation)):
+            of_it = [run for _, run in found if run.invocation == invocation]
+            store.sum_up(invocation, of_it, goes_on=goes_on)
+        synced.leave(invocation, is_open=goes_on)
     for path, run in read:
         if run.complete:
             synced.keep(path, run)

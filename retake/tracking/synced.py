@@ -37,11 +37,12 @@ class Synced:
     def __init__(self, root: Path, uri: str, experiment: list[Any]) -> None:
         self.file = Path(root) / FOLDER / f"{hashlib.sha256(uri.encode()).hexdigest()[:16]}.json"
         self.experiment, self.held = experiment, {}  # type: list[Any], dict[str, dict[str, Any]]
+        self.open: set[str] = set()  # invocations whose own run was left RUNNING
         self.changed = False
         try:
             said = json.loads(self.file.read_text(encoding="utf-8"))
             if said["experiment"] == experiment:
-                self.held = said["runs"]
+                self.held, self.open = said["runs"], set(said["open"])
         except (OSError, ValueError, KeyError, TypeError):
             pass  # there is none, or none that can be read: all is looked at
 
@@ -68,6 +69,11 @@ class Synced:
         self.held[record.as_posix()] = {"files": files, "run": list(known)}
         self.changed = True
 
+    def leave(self, invocation: str, *, is_open: bool) -> None:
+        """How an invocation's own run is left."""
+        self.changed |= is_open != (invocation in self.open)
+        (self.open.add if is_open else self.open.discard)(invocation)
+
     def write(self, records: Iterable[Path]) -> None:
         """Written whole or not at all, where anything is new; of records that are gone nothing is kept."""
         there = {record.as_posix() for record in records}
@@ -76,7 +82,8 @@ class Synced:
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
         part = self.file.with_name(f".{self.file.name}.{os.getpid()}")
-        part.write_text(json.dumps({"experiment": self.experiment, "runs": held}), encoding="utf-8")
+        said = {"experiment": self.experiment, "open": sorted(self.open), "runs": held}
+        part.write_text(json.dumps(said), encoding="utf-8")
         part.replace(self.file)
 
 

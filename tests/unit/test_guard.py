@@ -222,5 +222,32 @@ def test_a_jobs_own_snakemake_on_another_host_is_the_one_to_watch(here, monkeypa
 
 
 def test_mlflow_can_be_left_out(monkeypatch):
-    monkeypatch.setattr(guard.subprocess, "run", lambda *_, **__: pytest.fail("started a sync"))
+    for name in ("run", "Popen"):
+        monkeypatch.setattr(guard.subprocess, name, lambda *_, **__: pytest.fail("started a sync"))
+    guard.sync_beside({"mlflow": {"store": "none"}})
     guard.sync({"mlflow": {"store": "none"}})
+
+
+@pytest.mark.parametrize(
+    ("beside", "after"),
+    [
+        ("assert sys.stdin.readline() == 'all\\n'", ""),  # it has brought all
+        ("assert sys.stdin.readline() == 'all\\n'; sys.exit(75)", ""),  # and has said why not
+        ("sys.exit(1)", "sync --ended --quiet-failure"),  # it ended before
+        ("sys.stdin.readline(); sys.exit(1)", "sync --ended --quiet-failure"),
+    ],
+)
+def test_what_is_not_brought_beside_the_jobs_is_brought_after_them(monkeypatch, tmp_path, beside, after):
+    said = tmp_path / "said"
+    said.touch()
+
+    def command(config, *words):
+        code = beside if words == ("beside",) else f"open({str(said)!r}, 'w').write({' '.join(words)!r})"
+        return [sys.executable, "-c", f"import sys; {code}"]
+
+    monkeypatch.setattr(guard, "_sync_command", command)
+    monkeypatch.setattr(guard.unmoved, "forget", lambda: None)
+    guard.sync_beside({})
+    guard.sync({})
+    assert said.read_text() == after
+    assert not guard._beside

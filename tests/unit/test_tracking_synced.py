@@ -113,11 +113,11 @@ def test_of_a_sync_that_was_torn_nothing_is_known(project, read, monkeypatch):
     class Torn(Exception):
         pass
 
-    def close_parent(*_):
+    def sum_up(*_, **__):
         raise Torn
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "close_parent", close_parent)
+        patch.setattr(Store, "sum_up", sum_up)
         with pytest.raises(Torn):
             sync(project / "results")
     del read[:]

@@ -98,6 +98,29 @@ def test_a_build_is_a_run_with_a_child_per_job_that_says_what_its_record_says(br
     assert "table_1/ours/bleu4" in table.data.metrics
 
 
+INSTEAD = """
+import sys, time
+from pathlib import Path
+began = not list(Path("results").rglob("records/**/*.jsonl"))
+said = sys.stdin.readline() if sys.argv[1] == "beside" else ""
+with open("called", "a") as called:
+    print(sys.argv[1:], began, repr(said), file=called)
+"""
+
+
+@pytest.mark.parametrize("which", ["tiny", "project"])
+def test_the_store_is_filled_while_jobs_run(which, request):
+    """By a process that is there before a job has ended, and is told when all have."""
+    project = request.getfixturevalue(which)
+    config = project.folder / "config.yaml"
+    config.write_text(config.read_text().replace("store: none", "store: 'sqlite:///x.db'"))
+    (project.folder / "retake/tracking/__main__.py").write_text(INSTEAD)
+    project.snakemake(*([] if which == "tiny" else ["results/mini/annotations/msvd.parquet"]))
+    assert (project.folder / "called").read_text().splitlines() == [
+        f"{['beside', '--store', 'sqlite:///x.db']} True {'all' + chr(10)!r}"
+    ]
+
+
 def test_a_changed_value_adds_runs_beside_the_superseded_ones(again):
     (again.folder / "config.yaml").write_text("lr: 1\ncaption: another\n")
     again.snakemake()
