@@ -331,16 +331,12 @@ def mini_batches(
 ) -> list[tuple[int, list[int]]]:
     """A group's part for one process as (source, rows): one source each, at most `at_once` rows.
 
-    parts  of a BatchShape: whole parts are dealt out in turn, and no mini-batch has rows of two
+    parts  of a BatchShape: whole parts are dealt out in turn; those of one source share a mini-batch where they fit
     """
     if parts is not None:
         ends = np.cumsum([part.items for part in parts]).tolist()
-        return [
-            (part.source, [row for _, row in group[begin : min(begin + size, end)]])
-            for part, end in list(zip(parts, ends, strict=True))[rank::num_processes]
-            for size in [part.at_once or at_once]
-            for begin in range(end - part.items, end, size)
-        ]
+        dealt = list(zip(parts, ends, strict=True))[rank::num_processes]
+        return _joined([(p, [row for _, row in group[end - p.items : end]]) for p, end in dealt], at_once)
     mine = sorted(group, key=lambda pair: pair[0])[
         rank::num_processes
     ]  # stable: the order within a source stays
@@ -349,6 +345,22 @@ def mini_batches(
         if not batches or batches[-1][0] != of or len(batches[-1][1]) == at_once:
             batches.append((of, []))
         batches[-1][1].append(row)
+    return batches
+
+
+def _joined(parts: list[tuple[Any, list[int]]], at_once: int) -> list[tuple[int, list[int]]]:
+    """Mini-batches of parts and their rows: whole parts of one source together, one that is too large cut apart."""
+    batches: list[tuple[int, list[int]]] = []
+    room: dict[int, list[int]] = {}  # source -> rows of the mini-batch that more may join
+    for part, rows in parts:
+        size = part.at_once or at_once
+        if len(rows) > size:
+            batches += [(part.source, rows[begin : begin + size]) for begin in range(0, len(rows), size)]
+        elif part.source in room and len(room[part.source]) + len(rows) <= size:
+            room[part.source] += rows
+        else:
+            room[part.source] = list(rows)
+            batches.append((part.source, room[part.source]))
     return batches
 
 

@@ -37,7 +37,15 @@ def tokenised(captions: list[str], *, timeout_s: float = 600.0) -> list[str]:
     with tempfile.TemporaryFile() as file:
         file.write("".join(f"{normalised(caption)}\n" for caption in captions).encode("utf-8"))
         file.seek(0)
-        args = ["-cp", str(JAR), "edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase"]
+        quick = "-XX:TieredStopAtLevel=1"  # a job's captions are done before the better compiler pays
+        args = [
+            "-cp",
+            str(JAR),
+            quick,
+            "edu.stanford.nlp.process.PTBTokenizer",
+            "-preserveLines",
+            "-lowerCase",
+        ]
         with Java(args, heap_mb=HEAP_MB, timeout_s=timeout_s, stdin=file) as java:
             lines = java.rest().split("\n")
             if lines.pop() or len(lines) != len(captions):

@@ -122,7 +122,8 @@ class Mixture(Strict):
     workers: PositiveInt  # parts of a step, however many processes there are
     shares: list[PositiveFloat]  # how likely a part is of each source
     items: list[PositiveInt]  # examples of a part, by its source
-    at_once: list[PositiveInt] | None = None  # of these on one device at a time; left out: batch.at_once
+    # on one device at a time, of one part or of whole parts of one source; left out: batch.at_once
+    at_once: list[PositiveInt] | None = None
     draw: Literal["each", "together"] = "each"  # a source for every worker, or one a step for all
     # optimiser steps of an epoch; left out: as many as show as many examples as the sources have
     steps_per_epoch: PositiveInt | None = None

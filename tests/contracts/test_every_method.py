@@ -5,6 +5,7 @@ loaded by the project's own checkpoints, and stages are built from the recipe at
 """
 
 import csv
+from collections import defaultdict
 from importlib import import_module
 from pathlib import Path
 
@@ -14,9 +15,11 @@ import pytest
 import torch
 
 from retake.data.loader import Source, to_device
+from retake.plan import Plan
 from retake.planning.recipes import folders_with, load_recipe, overlaid, stages_of, variant_of
 from retake.schema.card import read_weights_card
 from retake.schema.predictions import checked
+from retake.schema.strict import read_yaml
 from retake.training import checkpoint
 from retake.training.stages import Freezer, matching
 from tests.unit.training.small_stage import write_annotations, write_index
@@ -134,6 +137,17 @@ def small_source(recipe, stage, sizes, folder):
         "index": write_index(folder / "a", arrays, f"{kind}.npy"), "kind": kind, "split": "train",
     }  # fmt: skip
     return Source(spec, num_classes=sizes.get("num_classes"))
+
+
+def test_no_release_is_made_into_the_same_frames_under_two_names():
+    """Views are shared by name, those of foundations, too: one frame twice is decoded, kept and indexed twice."""
+    plan = Plan(read_yaml("config.yaml"))
+    names = defaultdict(set)
+    for _, _, _, view, release, _ in (path.split("/") for path in plan.every_media_index()):
+        value, sides = plan.views[view], (plan.views[view].get("crop"), plan.views[view].get("resize"))
+        whole = sides[0] is not None and sides[1] in ([sides[0]] * 2, sides[0])
+        names[release, str(sorted((value | ({"crop": None} if whole else {})).items()))].add(view)
+    assert [found for found in names.values() if len(found) > 1] == []
 
 
 @pytest.fixture(params=STAGES, ids="/".join)

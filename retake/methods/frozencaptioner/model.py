@@ -103,12 +103,20 @@ class FrozenCaptioner(nn.Module):
 
 
 def rows_of(keys: dict[int, Keys], rows: Tensor) -> dict[int, Keys]:
-    """Of each layer's keys the rows that are asked for, in that order."""
+    """Of each layer's keys the rows that are asked for, in that order; all of them in theirs are not copied."""
+    first = next(iter(keys.values()))[0]
+    if len(rows) == len(first) and torch.equal(rows, torch.arange(len(rows), device=rows.device)):
+        return keys
     return {layer: tuple(part.index_select(0, rows) for part in parts) for layer, parts in keys.items()}
 
 
 def alike(lengths: Tensor) -> list[tuple[Tensor, int]]:
-    """Rows of a batch by length, TOGETHER at a time, each time with the longest: what is padded is computed, too."""
+    """Rows of a batch by length, TOGETHER at a time, each time with the longest: what is padded is computed, too.
+
+    No more than these stay in their order, so that nothing is moved.
+    """
+    if len(lengths) <= TOGETHER:
+        return [(torch.arange(len(lengths), device=lengths.device), int(lengths.max()))]
     order = lengths.argsort(descending=True, stable=True)
     return [(rows, int(lengths[rows[0]])) for rows in order.split(TOGETHER)]
 

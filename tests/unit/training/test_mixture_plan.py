@@ -187,6 +187,23 @@ def test_parts_are_dealt_out_whole_and_cut_apart():
     assert mini_batches(group, 2, rank=3, num_processes=4, parts=shape.parts) == []
 
 
+def test_whole_parts_of_one_source_share_a_mini_batch_where_they_fit():
+    parts = (Part(0, 2, 5), Part(1, 1), Part(0, 2, 5), Part(1, 2), Part(0, 2, 5), Part(0, 6, 5))
+    group = [(part.source, 10 * n + row) for n, part in enumerate(parts) for row in range(part.items)]
+    assert mini_batches(group, 2, parts=parts) == [
+        (0, [0, 1, 20, 21]),
+        (1, [10]),
+        (1, [30, 31]),
+        (0, [40, 41]),
+        (0, [50, 51, 52, 53, 54]),
+        (0, [55]),
+    ]
+    assert mini_batches(group, 2, rank=0, num_processes=2, parts=parts) == [
+        (0, [0, 1, 20, 21]),
+        (0, [40, 41]),
+    ]
+
+
 # --- what is trained
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from retake.methods.frozencaptioner.model import build, training_metrics
+from retake.methods.frozencaptioner.model import build, rows_of, training_metrics
 from retake.training.stages import Freezer
 from tests.unit.methods.frozencaptioner.small import (
     LANGUAGE,
@@ -251,6 +251,15 @@ def test_captions_of_about_one_length_are_read_at_once_and_padding_is_not_asked(
     assert told == [5 + 4, 3 + 2]
     assert apart["total"].item() == pytest.approx(whole["total"].item(), rel=1e-6)
     assert apart["count"].item() == whole["count"].item() == 5 + 2 + 4 + 3
+
+
+def test_keys_are_copied_only_where_rows_are_left_out_moved_or_repeated():
+    keys = {2: (torch.arange(6.0).view(3, 2), torch.arange(3))}
+    assert rows_of(keys, torch.arange(3)) is keys
+    for rows in ([0, 1], [1, 0, 2], [0, 1, 2, 2]):
+        found = rows_of(keys, torch.tensor(rows))[2]
+        assert found[1].tolist() == rows
+        assert torch.equal(found[0], keys[2][0][rows])
 
 
 def test_each_caption_is_told_of_its_own_video_however_they_are_sorted(monkeypatch):
