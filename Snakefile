@@ -40,6 +40,7 @@ rule all:
     input:
         rules.render_report.output.page,
         every_table,
+        lambda wildcards: PLAN.curve_paths(),
         every_figure,
         every_caption_file,
 

@@ -1,4 +1,4 @@
-"""A paper's table, ours beside theirs; and its claims, judged."""
+"""A paper's table, ours beside theirs; its claims, judged; and the curves of what was trained for it."""
 
 
 rule tabulate:
@@ -29,6 +29,29 @@ rule tabulate:
     params:
         arguments=arguments,
         recipe=lambda wildcards: as_json(PLAN.table_job(wildcards.method, wildcards.table)),
+    shell:
+        "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
+
+
+rule tabulate_curves:
+    input:
+        records=lambda wildcards: PLAN.curves_of(wildcards.method),
+        script="scripts/tabulate_curves.py",
+        code=code_of("tabulate_curves"),
+    output:
+        csv="<results>/curves/{method}.csv",
+        record="<results>/records/tabulate_curves/{method}.jsonl",
+    log:
+        "<results>/logs/tabulate_curves/{method}.log",
+    benchmark:
+        "<results>/costs/tabulate_curves/{method}.jsonl"
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=600,
+    params:
+        arguments=arguments,
+        recipe=lambda wildcards: as_json({}),
     shell:
         "python retake/launch.py {input.script} {params.arguments} --recipe {params.recipe:q} > {log} 2>&1"
 
@@ -87,4 +110,5 @@ rule collect_claims:
 rule tables:
     input:
         every_table,
+        lambda wildcards: PLAN.curve_paths(),
         rules.collect_claims.output.csv,

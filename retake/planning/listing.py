@@ -63,7 +63,7 @@ class Listing:
 
     def folders(self) -> list[str]:
         """Made even where nothing comes to lie in them: DVC takes up no output that is not there."""
-        kinds = ("detections", "features", "pseudolabels", "paraphrases", "items", "figures", "claims")
+        kinds = "detections features pseudolabels paraphrases items figures claims curves".split()
         return [f"{self.results}/{kind}" for kind in kinds]
 
     def table_paths(self, headline: bool = False) -> list[str]:
@@ -76,6 +76,18 @@ class Listing:
 
     def claim_paths(self) -> list[str]:
         return [f"{self.results}/claims/{m}.csv" for m in self.recipes if self.claims_of(m)]
+
+    @once
+    def curves_of(self, method: str) -> list[str]:
+        """Records of all that is trained for the method's tables, in the order of training."""
+        return unique(
+            self.trainings.checkpoint(run, stage).replace("checkpoint.safetensors", "record.jsonl")
+            for run, stage in self.every_training()
+            if run["method"] == method
+        )
+
+    def curve_paths(self) -> list[str]:
+        return [f"{self.results}/curves/{m}.csv" for m in self.recipes if self.curves_of(m)]
 
     def check_targets(self, words: list[str]) -> None:
         """A table, figure or caption file named on the command line must be one that the plan has."""

@@ -85,7 +85,8 @@ def _panel_of(name: str) -> str:
     return METRICS[measured].name if name.startswith("val/") and measured in METRICS else "loss"
 
 
-def _finite(record: Record, name: str) -> Curve:
+def finite(record: Record, name: str) -> Curve:
+    """(step, value) of one metric without what is no number; a score by the scale that tables print it in."""
     scale = METRICS[name.removeprefix("val/")].scale if _panel_of(name) != "loss" else 1.0
     return [(step, value * scale) for step, value in record.curve(name) if math.isfinite(value)]
 
@@ -106,7 +107,7 @@ def training_curves(records: list[Record]) -> list[dict[str, Any]]:
         panels: dict[str, dict[str, list[Curve]]] = {}
         names = dict.fromkeys(m["name"] for record in members for m in record.metrics)
         for name in names:
-            curves = [curve for record in members if (curve := _finite(record, name))]
+            curves = [curve for record in members if (curve := finite(record, name))]
             if curves and name.startswith(("train/", "val/")) and not name.startswith(HIDDEN):
                 panels.setdefault(_panel_of(name), {})[name] = curves
         seeds = sorted({str(r.job.get("wildcards", {}).get("seed", "")) for r in members} - {""})

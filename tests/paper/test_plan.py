@@ -75,6 +75,7 @@ def test_the_whole_graph_is_planned_and_nothing_is_run(checkout):
         "measure_cost": len(plan.every_cost_file()),
         "extract_examples": sum(plan.has_examples(m, f) for m in plan.recipes for f in plan.figures_of(m)),
         "tabulate": len(plan.table_paths()),
+        "tabulate_curves": len(plan.curve_paths()),
         "draw_figure": len(plan.figure_paths()),
         "judge_labels": len(plan.every_quality_file()),
         "caption_stills": sum(

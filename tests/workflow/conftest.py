@@ -21,6 +21,7 @@ SHARED = (
     ".dvcignore",
     ".dvc/config",
     ".dvc/.gitignore",
+    ".dvc/plots",
     ".gitignore",
 )
 ALONE = ("unshare", "--map-root-user", "--net")  # a namespace of its own, with no network in it

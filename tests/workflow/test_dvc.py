@@ -108,6 +108,7 @@ def test_one_changed_value_makes_again_what_depends_on_it(clone):
     config.write_text(config.read_text().replace("lr: 1", "lr: 2"))
     assert clone.planned() == {
         "train_stage": 2,
+        "tabulate_curves": 1,
         "predict": 2,
         "score": 2,
         "tabulate": 1,
@@ -167,6 +168,7 @@ def unpulled(published, tmp_path):
         "results/mini/tables",
         "results/mini/detections",
         "results/mini/features/b/msvd",
+        "results/mini/pseudolabels",
         "results/mini/training/m/v/msvd/seed2/s/checkpoint.safetensors",
     ],
 )
@@ -188,12 +190,50 @@ def test_a_part_alone_can_be_pulled(published, unpulled, part):
 
 
 def test_beside_a_part_and_its_notes_the_rest_is_left_alone_until_it_is_asked_for(unpulled):
-    for part in ("provenance", "results/mini/tables", "results/mini/report", "results/mini/claims.csv"):
-        unpulled.run("dvc", "pull", part)
+    for part in ("tables", "curves", "report", "claims.csv"):
+        unpulled.run("dvc", "pull", f"results/mini/{part}")
+    unpulled.run("dvc", "pull", "provenance")
     assert unpulled.planned() == {}
     asked = unpulled.planned("results/mini/detections/d/msvd/detections.parquet")
     assert asked["index_detections"] == 1
     assert not {"train_stage", "tabulate"} & set(asked)
+
+
+def test_pseudolabels_alone_save_their_labelling_until_the_labeller_is_another(unpulled):
+    """With the notes beside them they are as they were made; with what they were made from, a training reads them."""
+    labels = "results/mini/pseudolabels/l/msvd/labels.parquet"
+    unpulled.run("dvc", "pull", "results/mini/pseudolabels")
+    unpulled.run("dvc", "pull", "provenance")
+    assert unpulled.planned(labels) == {}
+    for part in ("data/mini", "results/mini/releases", "results/mini/media"):
+        unpulled.run("dvc", "pull", part)
+    asked = unpulled.planned("results/mini/training/m/v/msvd/seed2/s/checkpoint.safetensors")
+    assert asked == {"build_annotations": 1, "index_detections": 1, "index_bank": 1, "train_stage": 1}
+    unpulled.edit("config.yaml", "labeller: a captioner", "labeller: another")
+    assert unpulled.planned(labels) == {"index_pseudolabels": 1}
+
+
+def drawn(project, *command):
+    """Curve -> revision -> its points, as the pages of `dvc plots` draw them; and the template's settings."""
+    said = of_dvc(project, "plots", *command)["data"]
+    found = {}
+    for path in (path for path in said if path.startswith("results/mini/curves/")):
+        [page] = said[path]
+        for point in page["content"]["data"]["values"]:
+            of = found.setdefault((point["training"], point["name"], point["seed"]), {})
+            of.setdefault(point["rev"], []).append((int(point["step"]), float(point["value"])))
+    return found
+
+
+def test_curves_of_trainings_are_drawn_and_compared(clone):
+    shown = drawn(clone, "show")
+    assert sorted(shown) == [("v msvd s", "train/total", seed) for seed in "12"]
+    clone.edit("config.yaml", "lr: 1", "lr: 2")
+    clone.snakemake()
+    both = drawn(clone, "diff", "HEAD")
+    assert sorted(both) == sorted(shown)
+    for curve, of in both.items():
+        assert of["HEAD"] == shown[curve]["workspace"] != of["workspace"]
 
 
 def test_scores_and_settings_are_shown_and_compared(clone):
@@ -322,6 +362,13 @@ def metrics_of(project):
     return json.loads(project.run(sys.executable, "-c", code).stdout)
 
 
+def trained_in(project):
+    """(variant data set stage, seed) of every checkpoint of a project."""
+    folder = project.folder / "results/mini/training"
+    named = (path.relative_to(folder).parts for path in folder.rglob("checkpoint.safetensors"))
+    return {(f"{variant} {dataset} {stage}", seed[4:]) for _, variant, dataset, seed, stage, _ in named}
+
+
 def test_dvc_compares_scores_claims_and_settings_of_the_real_project(shared):
     _, there = shared
     file = sorted((there.folder / "results/mini/metrics").rglob("*.json"))[0]
@@ -337,6 +384,8 @@ def test_dvc_compares_scores_claims_and_settings_of_the_real_project(shared):
     there.edit("config.yaml", f"seeds: {seeds}", "seeds: [7]")
     changed = {"seeds": {"old": str(seeds), "new": "[7]"}}
     assert of_dvc(there, "params", "diff") == {"config.yaml": changed}
+    curves = drawn(there, "show")
+    assert {(training, seed) for training, name, seed in curves if name == "train/total"} == trained_in(there)
     there.run("dvc", "plots", "show", "--out", "drawn")
     page = (there.folder / "drawn/index.html").read_text(encoding="utf-8")
     with (there.folder / "results/mini/claims.csv").open(encoding="utf-8", newline="") as claims:

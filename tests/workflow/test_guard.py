@@ -3,12 +3,14 @@
 import os
 import signal
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from retake import guard
 from retake.guard import SERVER
+from tests.workflow.conftest import tiny_at
 
 
 def wait_for(condition, seconds=30):
@@ -18,21 +20,38 @@ def wait_for(condition, seconds=30):
         time.sleep(0.02)
 
 
-@pytest.fixture(params=["", "off"], ids=["server", "alone"])
-def sleeping(tiny, request):
-    """(project, its Snakemake, the pid of a job that sleeps), with the job server and without."""
-    main = tiny.start(TINY_NAP="train_stage", TINY_PIDS=str(tiny.folder), **{SERVER: request.param})
-    pid = tiny.folder / "train_stage.pid"
+@contextmanager
+def asleep(project, server, seconds):
+    """(project, its Snakemake, the pid of a job that sleeps for so long)."""
+    nap = {"TINY_NAP": "train_stage", "TINY_NAP_S": str(seconds), "TINY_PIDS": str(project.folder)}
+    main = project.start(**nap, **{SERVER: server})
+    pid = project.folder / "train_stage.pid"
     wait_for(lambda: pid.exists() and pid.read_text())
     forked = os.getsid(int(pid.read_text())) == int(pid.read_text())
-    assert forked == (request.param != "off")
-    yield tiny, main, int(pid.read_text())
+    assert forked == (server != "off")
+    yield project, main, int(pid.read_text())
     main.kill()
     main.wait()
 
 
-def test_a_second_run_in_the_folder_is_refused_with_one_line(sleeping):
-    project, main, _ = sleeping
+WITH_AND_WITHOUT = {"params": ["", "off"], "ids": ["server", "alone"]}  # the job server
+
+
+@pytest.fixture(**WITH_AND_WITHOUT)
+def sleeping(tiny, request):
+    with asleep(tiny, request.param, 60) as started:
+        yield started
+
+
+@pytest.fixture(scope="module", **WITH_AND_WITHOUT)
+def undisturbed(tmp_path_factory, request):
+    """One that sleeps on while it is looked at. Nothing may change it."""
+    with asleep(tiny_at(tmp_path_factory.mktemp("asleep") / "tiny"), request.param, 900) as started:
+        yield started
+
+
+def test_a_second_run_in_the_folder_is_refused_with_one_line(undisturbed):
+    project, main, _ = undisturbed
     second = project.snakemake(check=False)
     assert second.returncode == 1
     said = [line for line in second.stderr.splitlines() if "retake" in line]
@@ -45,9 +64,10 @@ def test_a_second_run_in_the_folder_is_refused_with_one_line(sleeping):
 @pytest.mark.parametrize(
     "command", [["-n"], ["--summary"], ["--dag"], ["--list-rules"], ["--report", "r.zip"]], ids=lambda c: c[0]
 )
-def test_what_runs_no_job_is_not_refused(sleeping, command):
-    project, _, _ = sleeping
+def test_what_runs_no_job_is_not_refused(undisturbed, command):
+    project, main, _ = undisturbed
     assert project.snakemake(*command).returncode == 0
+    assert main.poll() is None
 
 
 def test_a_killed_workflow_takes_its_jobs_along_and_the_same_command_goes_on(sleeping):
@@ -67,8 +87,8 @@ def test_a_killed_workflow_takes_its_jobs_along_and_the_same_command_goes_on(sle
     assert project.planned() == {}
 
 
-def test_a_paused_workflow_keeps_its_jobs(sleeping):
-    _, main, job = sleeping
+def test_a_paused_workflow_keeps_its_jobs(undisturbed):
+    _, main, job = undisturbed
     os.kill(main.pid, signal.SIGSTOP)
     time.sleep(0.7)
     assert guard._started(job) != "-", "a stopped main process is not a dead one"

@@ -16,7 +16,8 @@ PAGE = {"render_report": 1}
 JUDGED = {"judge_claims": 1, "collect_claims": 1}
 FROM_SCORES = {"tabulate": 3, "draw_figure": 1, **JUDGED, **PAGE}
 FROM_PREDICTIONS = {"score": 6, **FROM_SCORES}
-FROM_DECODERS = {"train_stage": 4, "predict": 6, **FROM_PREDICTIONS}
+CURVES = {"tabulate_curves": 1}
+FROM_DECODERS = {"train_stage": 4, **CURVES, "predict": 6, **FROM_PREDICTIONS}
 FROM_FRAMES = {
     "index_media": 3,
     "pretrain_weights": 1,
@@ -24,7 +25,7 @@ FROM_FRAMES = {
     "index_bank": 2,
     **FROM_DECODERS,
 }
-OF_STEP_2 = {"train_stage": 2, "predict": 3, "score": 3, **FROM_SCORES}
+OF_STEP_2 = {"train_stage": 2, **CURVES, "predict": 3, "score": 3, **FROM_SCORES}
 
 
 # --- the recipe --------------------------------------------------------------------------------------------------
@@ -91,6 +92,7 @@ def test_another_seed_trains_that_seed_and_keeps_the_first(copy):
     copy.edit("config.yaml", "seeds: [1]", "seeds: [1, 2]")
     wanted = {
         "train_stage": 4,
+        **CURVES,
         "predict": 4,
         "score": 4,
         **FROM_SCORES,
@@ -112,6 +114,7 @@ def test_another_seed_trains_that_seed_and_keeps_the_first(copy):
         (f"{METHOD}/beam.py", FROM_DECODERS),
         (f"{METHOD}/model.py", FROM_DECODERS),
         ("retake/report/page.py", PAGE),
+        ("retake/report/curves.py", CURVES),
         ("retake/tracking/runs.py", {}),
         ("retake/plan.py", {}),
         ("retake/guard.py", None),
@@ -136,7 +139,7 @@ def test_a_changed_module_is_named_once(copy):
 def test_one_line_in_a_parser_reruns_its_data_set_alone(copy):
     copy.add_line("retake/data/datasets/msvd/parse.py")
     of_msvd = {"build_annotations": 1, "filter_paraphrases": 1, "train_stage": 2, "predict": 4, "score": 4}
-    rest = {"tabulate": 2, "draw_figure": 1, **JUDGED, **PAGE}
+    rest = {**CURVES, "tabulate": 2, "draw_figure": 1, **JUDGED, **PAGE}
     assert copy.planned() == {**of_msvd, **rest}
 
 
@@ -156,6 +159,7 @@ def test_a_replaced_video_reads_its_shard_again_and_no_other(copy):
         "extract_bank": 1,
         "index_bank": 1,
         "train_stage": 2,
+        **CURVES,
         "predict": 4,
         "score": 4,
         "tabulate": 2,

@@ -98,6 +98,16 @@ def test_what_is_left_out_is_counted(root, caplog):
     assert found(root) == before
 
 
+def test_a_row_of_an_excluded_second_is_counted_as_that_alone(root, caplog):
+    """Whether its class is evaluated, and whether it stands twice, is asked of the keyframes that are there."""
+    (root / "ava_val_v2.1.csv").write_text(VAL + f"b_1,0904,{BOX},2,7\n" * 2)
+    rows = found(root)
+    assert "3 val rows of excluded seconds, left out; first b_1,0904 class 3" in caplog.text
+    assert "val rows of classes that are not evaluated" not in caplog.text
+    assert "val rows that stand twice" not in caplog.text
+    assert [row[1] for row in rows if row[0] == "val"] == ["b_1,0902,0", "b_1,0903,0"]
+
+
 def test_all_seconds_of_the_card_are_keyframes_where_no_list_names_them(root):
     (root / "ava_included_timestamps_v2.1.txt").unlink()
     table = parse(root, CARD)

@@ -4,7 +4,8 @@ from copy import deepcopy
 
 import pytest
 
-from retake.schema.strict import SettingError
+from retake.plan import Plan
+from retake.schema.strict import SettingError, read_yaml
 from tests.unit.planning.conftest import STAGE
 from tests.unit.planning.test_plan import RUN, says
 
@@ -62,6 +63,24 @@ def test_a_seed_that_no_table_runs_is_trained_for_its_start(once):
         ["seed2", "finer"],
     ]
     assert len(plan.every_training_record()) == 3
+
+
+def test_a_methods_curves_are_of_every_training_and_what_trains_nothing_has_none(once):
+    plan = once.plan()
+    assert plan.curve_paths() == ["results/mini/curves/pulse.csv"]
+    records = [path.replace("checkpoint.safetensors", "record.jsonl") for path in plan.every_checkpoint()]
+    assert plan.curves_of("pulse") == records != []
+    once.recipe["tables"]["table_1"]["scales"] = ["paper"]
+    assert once.plan().curve_paths() == []
+
+
+def test_a_methods_curves_are_its_own():
+    plan = Plan(read_yaml("config.yaml"))
+    found = {method: plan.curves_of(method) for method in plan.recipes}
+    for method, paths in found.items():
+        assert paths
+        assert all(path.startswith(f"results/mini/training/{method}/") for path in paths)
+    assert sum(map(len, found.values())) == len(plan.every_checkpoint())
 
 
 def test_starts_of_two_seeds_are_two_trainings(once):

@@ -10,12 +10,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from retake.data import coded
 from retake.data.array_index import INDEX
 from retake.data.detections import Detection, write_detections
 from retake.data.memory import Memory
 from retake.data.row_index import index_rows
 from retake.training import checkpoint
 from retake.training.rows import extract_rows
+from tests.unit.data.streams_of import joined, release, transcode, write_clips
 from tests.unit.training import seeing
 from tests.unit.training.small_stage import write_annotations
 
@@ -118,6 +120,33 @@ def test_seconds_may_be_closer(shard, tmp_path):
     )
     assert [t for v, t in found if v == "u"] == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
     assert found["v", 1.5] == [pytest.approx(brightness(22, 1.5))]
+
+
+def test_each_group_of_pictures_of_a_coded_video_is_decoded_once(tmp_path, monkeypatch):
+    """Clips that overlap come back to a group; what is decoded of it for the first of them is all of it."""
+    streams = transcode(release(tmp_path, write_clips(tmp_path, {"a": 30, "b": 41}, rate=10)), tmp_path / "s")
+    own, decoded = coded._decoded, []
+    monkeypatch.setattr(coded, "_decoded", lambda *given: decoded.append(given[3]) or own(*given))
+    data = DATA | {"kind": "stream", "signal": "rgb"}
+    found, _ = extract(
+        joined(streams.parent, "packets.npy"),
+        tmp_path / "bank",
+        data=data,
+        rows="clips",
+        checkpoint=checkpoint_of(tmp_path),
+    )
+    assert len(found) == 3 + 5
+    groups = [
+        ("a", 0, 11),
+        ("a", 12, 23),
+        ("a", 24, 29),
+        ("b", 0, 11),
+        ("b", 12, 23),
+        ("b", 24, 35),
+        ("b", 36, 40),
+    ]
+    wanted = [f"video '{video}': frames {first} to {last}" for video, first, last in groups]
+    assert [where.split(": ", 1)[1] for where in decoded] == wanted
 
 
 def test_only_the_annotated_part_of_a_video_may_be_taken(shard, tmp_path):
