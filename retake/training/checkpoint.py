@@ -7,6 +7,8 @@ tensor.
 import hashlib
 import json
 import os
+from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
@@ -21,21 +23,64 @@ from torch.overrides import TorchFunctionMode
 HEADER = "retake"
 DRAWN = ("normal_", "uniform_", *(f"{kind}_{of}_" for kind in ("kaiming", "xavier") for of in ("normal", "uniform")),
          "trunc_normal_")  # fmt: skip
+LARGE = 2**20  # numbers of a tensor; larger ones are taken from a file as they lie there
+DRAWN_UP_TO = 2**28  # bytes of files that give what a model begins from
+KINDS = (lambda tensor: tensor.dtype, lambda tensor: tensor.device, lambda tensor: tensor.stride())
 COUNTER = "num_batches_tracked"  # of batch normalisation: some published files lack it, and nothing reads it
 
 
 class Undrawn(TorchFunctionMode):
     """While it is entered, what draws a tensor's numbers gives zeros: of a model that a file fills altogether.
 
-    Drawing a billion numbers takes half a minute. Zeros, since a draw may be repeated until it suits (that of a
-    truncated normal distribution is): what happens to lie in fresh memory might never.
+    Drawing a billion numbers takes half a minute, and so does memory of their size once it is touched: large tensors
+    are left as they lie. Small ones are zeros, since a draw may be repeated until it suits (that of a truncated normal
+    distribution is): what happens to lie in fresh memory might never.
+
+    save   numbers of the draws, counted from 0, that are drawn all the same
+    drawn  the tensors that were asked for, in order
     """
 
+    def __init__(self, save: Collection[int] = ()):
+        super().__init__()
+        self.save, self.drawn = save, []  # type: ignore[var-annotated]
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__name__", "") in DRAWN:
-            with torch.no_grad():
-                return (args[0] if args else kwargs["tensor"]).zero_()
-        return func(*args, **(kwargs or {}))
+        if getattr(func, "__name__", "") not in DRAWN:
+            return func(*args, **(kwargs or {}))
+        tensor = args[0] if args else kwargs["tensor"]
+        self.drawn.append(tensor)
+        if len(self.drawn) - 1 in self.save:
+            return func(*args, **(kwargs or {}))
+        with torch.no_grad():
+            return tensor if tensor.numel() >= LARGE else tensor.zero_()
+
+
+def started(
+    build: Callable[[], nn.Module], starts: list[dict[str, Any]], fresh: list[str]
+) -> tuple[nn.Module, dict[str, Tensor]]:
+    """What `build` makes, filled by `start_from`; and what that returns.
+
+    Where files give gigabytes, what they give is not drawn first: it is built twice, once to learn which draws are of
+    `fresh`. Of smaller files all is drawn: a trained network then begins from the numbers that it always did.
+    """
+    if not starts:
+        return build(), {}
+    model, save = None, set[int]()
+    if not fresh or sum(Path(start["checkpoint"]).stat().st_size for start in starts) >= DRAWN_UP_TO:
+        with torch.random.fork_rng(devices=[]) if fresh else nullcontext(), Undrawn() as draws:
+            model = build()
+        if fresh:
+            state = model.state_dict().items()
+            free = {place_of(t) for name, t in state if any(fnmatchcase(name, p) for p in fresh)}
+            save = {number for number, tensor in enumerate(draws.drawn) if place_of(tensor) in free}
+            with Undrawn(save):
+                model = build()
+    model = build() if model is None else model
+    return model, start_from(model, starts, fresh)
+
+
+def place_of(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
 
 
 def digest_of(value: Any) -> str:
@@ -112,14 +157,38 @@ def load(model_module: str, path: Path) -> nn.Module:
         model = import_module(model_module).build(**header["sizes"], **header["prepared"])
     given = {**tensors, **{n: tensors[o] for n, o in header["aliases"].items()}}
     wanted = _check(model, given, [], [str(path)])
-    with torch.no_grad():
-        for name, tensor in given.items():
-            wanted[name].copy_(tensor)
+    fill(model, wanted, given)
     return model.eval()
 
 
-def start_from(model: nn.Module, starts: list[dict[str, Any]], fresh: list[str]) -> None:
+@torch.no_grad()
+def fill(model: nn.Module, wanted: dict[str, Tensor], given: dict[str, Tensor]) -> None:
+    """Put tensors into a model of that state_dict, whose names and shapes they have.
+
+    A large one is not copied: the parameter is that part of the file, mapped into memory for this process alone, and
+    a page of it is held twice only once it is trained.
+    """
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    owners: dict[int, set[int]] = {}
+    for parameter in parameters.values():
+        owners.setdefault(place_of(parameter), set()).add(id(parameter))
+    alone = {name: p for name, p in parameters.items() if len(owners[place_of(p)]) == 1}
+    takes: dict[
+        int, int
+    ] = {}  # where a tensor begins -> whose it became: two that are not one must not share it
+    for name, tensor in given.items():
+        own = alone.get(name) if tensor.numel() >= LARGE else None
+        alike = own is not None and all(kind(own) == kind(tensor) for kind in KINDS)
+        if alike and takes.setdefault(tensor.data_ptr(), id(own)) == id(own):
+            own.data = tensor  # type: ignore[union-attr]
+        else:
+            wanted[name].copy_(tensor)
+
+
+def start_from(model: nn.Module, starts: list[dict[str, Any]], fresh: list[str]) -> dict[str, Tensor]:
     """Fill `model` from files: each {"checkpoint", "into": prefix, "leave_out": patterns}.
+
+    Returns what the files have in fewer bytes than the model, as they have it.
 
     Together with the `fresh` patterns, which keep their random values, they must give every tensor exactly
     once. Raises ValueError that names what is missing, unknown, of another shape, given twice, or a pattern
@@ -140,10 +209,11 @@ def start_from(model: nn.Module, starts: list[dict[str, Any]], fresh: list[str])
             raise ValueError(f"{path}: gives {twice[0]!r}, which an earlier start gave already")
         given |= renamed
     if starts:
-        wanted = _check(model, given, fresh, [str(s["checkpoint"]) for s in starts])
-        with torch.no_grad():
-            for name, tensor in given.items():
-                wanted[name].copy_(tensor)
+        fill(model, _check(model, given, fresh, [str(s["checkpoint"]) for s in starts]), given)
+    own = model.state_dict()
+    return {
+        name: tensor for name, tensor in given.items() if tensor.element_size() < own[name].element_size()
+    }
 
 
 def _check(

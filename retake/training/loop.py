@@ -11,7 +11,6 @@ gives training batches. Whether each process has the whole model is retake/train
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from functools import partial
 from importlib import import_module
 from itertools import islice
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from retake.data.loader import Source, epoch_groups, mini_batches, prefetched, to_device, with_end
@@ -101,12 +100,14 @@ class StageRun(Evaluation):
         module = import_module(model_module)
         self.prepared = prepared_for(module, recipe["model"], recipe["start"], self.sources[0].rows)
         torch.manual_seed(seed % 2**63)
-        filled = bool(recipe["start"]) and not recipe["fresh"]
-        with checkpoint.Undrawn() if filled else nullcontext():
-            self.model: nn.Module = module.build(**recipe["model"], **self.prepared)
-        checkpoint.start_from(self.model, recipe["start"], recipe["fresh"])
+        build = partial(module.build, **recipe["model"], **self.prepared)
+        self.model, narrow = checkpoint.started(build, recipe["start"], recipe["fresh"])
         self.freezer = Freezer(self.model, recipe["trainable"], recipe["batch_norm"])
         check_stored(module, recipe["data"], self.freezer.trained)
+        still = {
+            name for name, p in self.model.named_parameters(remove_duplicate=False) if not p.requires_grad
+        }
+        self.narrow = {name: tensor for name, tensor in narrow.items() if name in still}
         self.parallel = parallel_of(recipe["parallel"], self.accelerator)
         self.parallel.place(self.model)
         self.optimiser = self.accelerator.prepare(optimiser_of(self.model, recipe["optimiser"]))
@@ -343,5 +344,8 @@ class StageRun(Evaluation):
                 "prepared": self.prepared,
                 "recipe_sha256": self.identity,
             }
+            tensors |= {
+                name: self.narrow[name] for name in tensors if name in self.narrow
+            }  # halves stay halves
             checkpoint.save_tensors(out, tensors, aliases, header)
         self.accelerator.wait_for_everyone()

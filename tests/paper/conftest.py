@@ -3,9 +3,12 @@ published layout, both served on the loopback interface to a copy of this checko
 
 import io
 import json
-import mmap
+import re
+import struct
 import tarfile
 import tempfile
+import zipfile
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -15,7 +18,6 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from safetensors.torch import save_file
 from torch.overrides import TorchFunctionMode
 
 from retake.data.mini_release import make_release, render_videos
@@ -47,6 +49,12 @@ def tried(method: str) -> dict:
     return SIZES.get(method, {}).get("tried", {})
 
 
+def splits_of(method: str, release: str) -> tuple[str, ...]:
+    """The splits of a release that have a video: those that its makers publish, or of them what sizes.yaml names."""
+    card = PLAN.cards[release]
+    return tuple(tried(method).get("splits", {}).get(release, card.splits or card.mini.splits))
+
+
 @cache
 def plan_of(method: str) -> Plan:
     return Plan(config_of(method))
@@ -70,10 +78,11 @@ class AtPaperScale:
 
 
 @cache
-def release_archive(release: str, laid: tuple[tuple[str, float], ...]) -> bytes:
+def release_archive(release: str, splits: tuple[str, ...], laid: tuple[tuple[str, float], ...]) -> bytes:
     """A tar of the release as the data set's own mini.py writes it, one video a split, or as few as there can be.
 
-    laid  (option, number) that stand in the place of the card's
+    splits  those that have a video
+    laid    (option, number) that stand in the place of the card's
     """
     card = PLAN.cards[release]
     options = dict(card.mini.options) | {"captions_per_video": 2}
@@ -81,7 +90,7 @@ def release_archive(release: str, laid: tuple[tuple[str, float], ...]) -> bytes:
     options |= {name: length if isinstance(known.get(name), int) else [length] * 2 for name, length in laid}
     asked = {
         "release": release,
-        "splits": dict.fromkeys(card.splits or card.mini.splits, 1),
+        "splits": {split: int(split in splits) for split in card.mini.splits},
         "options": {name: value for name, value in options.items() if name in known},
         "num_shards": 1,
     }
@@ -96,48 +105,113 @@ def release_archive(release: str, laid: tuple[tuple[str, float], ...]) -> bytes:
         return packed.getvalue()
 
 
-class Filled(TorchFunctionMode):
-    """Large tensors get the same random numbers over and over: drawing a billion takes half a minute."""
+LARGE = 1_000_000  # numbers of a tensor whose values nobody draws: of a billion that takes half a minute
+DRAWN = ("normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "kaiming_normal_", "xavier_uniform_")
 
-    LARGE = 1_000_000
-    DRAWN = ("normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "kaiming_normal_", "xavier_uniform_")
+
+class Untouched(TorchFunctionMode):
+    """Large tensors are not drawn: no memory is filled for them, what is served in their place is made up later."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         tensor = args[0] if args else (kwargs or {}).get("tensor")
-        if getattr(func, "__name__", "") not in self.DRAWN or tensor.numel() < self.LARGE:
-            return func(*args, **(kwargs or {}))
-        with torch.no_grad(), torch._C.DisableTorchFunction():
-            some, flat = 0.02 * torch.randn(self.LARGE), tensor.view(-1)
-            for start in range(0, len(flat), self.LARGE):
-                flat[start : start + self.LARGE] = some[: len(flat) - start]
-        return tensor
+        if getattr(func, "__name__", "") in DRAWN and tensor.numel() >= LARGE:
+            return tensor
+        return func(*args, **(kwargs or {}))
 
 
-def published_weights(weights: str, folder: Path) -> dict[str, memoryview | bytes]:
-    """The published files of a foundation at its published size, with random values: a pickle holds halves.
+class Image:
+    """The bytes of a file of gigabytes: one block over and over, save for `given`, made when they are asked for.
 
-    Large ones lie in `folder`: what is served of them is read from there.
+    given  [(offset, bytes)] in order
     """
+
+    def __init__(self, size: int, block: bytes, given: list[tuple[int, bytes]]):
+        self.size, self.block, self.given = size, block, given
+        self.starts = [start for start, _ in given]
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, part: slice) -> bytes:
+        start, stop, _ = part.indices(self.size)
+        phase = start % len(self.block)
+        made = bytearray(self.block[phase : phase + stop - start])
+        while len(made) < stop - start:
+            made += self.block[: stop - start - len(made)]
+        for place in range(max(0, bisect_right(self.starts, start) - 1), len(self.given)):
+            at, told = self.given[place]
+            if at >= stop:
+                break
+            shown = told[max(0, start - at) : stop - at]
+            begin = max(at, start) - start
+            made[begin : begin + len(shown)] = shown
+        return bytes(made)
+
+
+def noise(dtype: torch.dtype) -> bytes:
+    """What stands in the place of large tensors."""
+    return bytes((0.02 * torch.randn(LARGE)).to(dtype).view(torch.uint8).numpy())
+
+
+def numbers_of(tensor: torch.Tensor) -> bytes:
+    return bytes(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy())
+
+
+def as_safetensors(tensors: dict[str, torch.Tensor]) -> Image:
+    """The file that safetensors' own save_file would write, but for the order of its tensors."""
+    told, given, at = {}, [], 0
+    for name, tensor in tensors.items():
+        end = at + tensor.numel() * tensor.element_size()
+        kind = {torch.float32: "F32", torch.int64: "I64"}[tensor.dtype]
+        told[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [at, end]}
+        if tensor.numel() < LARGE:
+            given.append((at, numbers_of(tensor)))
+        at = end
+    header = json.dumps(told).encode()
+    header += b" " * (-len(header) % 8)
+    head = len(header).to_bytes(8, "little") + header
+    given = [(0, head)] + [(len(head) + start, part) for start, part in given]
+    return Image(len(head) + at, noise(torch.float32), given)
+
+
+def as_pickle(tensors: dict[str, torch.Tensor], file: Path) -> Image:
+    """The file that torch.save would write of the tensors as halves; `file` is its frame, with holes for numbers."""
+    halves = {name: torch.empty(tensor.shape, dtype=torch.float16) for name, tensor in tensors.items()}
+    with torch.serialization.skip_data():
+        torch.save(halves, file)
+    values, given, at = list(tensors.values()), [], 0
+    with zipfile.ZipFile(file) as packed, file.open("rb") as frame:
+        records = sorted(packed.infolist(), key=lambda record: record.header_offset)
+        for record in (r for r in records if re.search(r"/data/\d+$", r.filename)):
+            frame.seek(record.header_offset + 26)
+            start = record.header_offset + 30 + sum(struct.unpack("<HH", frame.read(4)))
+            frame.seek(at)
+            given.append((at, frame.read(start - at)))
+            tensor = values[int(record.filename.rpartition("/")[2])]
+            assert record.file_size == 2 * tensor.numel()
+            if tensor.numel() < LARGE:
+                given.append((start, numbers_of(tensor.half())))
+            at = start + record.file_size
+        frame.seek(at)
+        given.append((at, frame.read()))
+    return Image(file.stat().st_size, noise(torch.float16), given)
+
+
+def published_weights(weights: str, folder: Path) -> dict[str, Image | bytes]:
+    """The published files of a foundation at its published size, with random values: a pickle holds halves."""
     module, card = import_module(f"retake.weights.{weights}.model"), PLAN.weights[weights]
     sizes, prepare = card.paper.model, getattr(module, "prepare", lambda rows, sizes: {})
     torch.manual_seed(0)
-    with Filled():
+    with Untouched():
         made = module.build(**sizes, **prepare([{"text_out": text, "labels": [0]} for text in TEXTS], sizes))
     tensors, config, *texts = module.published(made, sizes)
-    found: dict[str, memoryview | bytes] = {
-        name: text.encode() for files in texts for name, text in files.items()
-    }
+    found: dict[str, Image | bytes] = {name: text.encode() for files in texts for name, text in files.items()}
     found["config.json"] = json.dumps(config).encode()
     pickled = [file["name"] for file in hub_of(weights)["files"] if file.get("becomes")]
     folder.mkdir(parents=True)
-    for name in pickled or ["model.safetensors"]:
-        if pickled:
-            torch.save({key: tensor.half() for key, tensor in tensors.items()}, folder / name)
-        else:
-            save_file(tensors, folder / name)
-        with (folder / name).open("rb") as file:
-            found[name] = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    return found
+    for name in pickled:
+        found[name] = as_pickle(tensors, folder / name)
+    return found if pickled else found | {"model.safetensors": as_safetensors(tensors)}
 
 
 def hub_of(weights: str) -> dict:
@@ -174,7 +248,7 @@ def at_paper_scale(tmp_path, served, method, table) -> AtPaperScale:
         lengths = {
             key: tried(method)[key] for key in ("seconds", "length_s", "keyframes") if key in tried(method)
         }
-        body = release_archive(release, tuple(lengths.items()))
+        body = release_archive(release, splits_of(method, release), tuple(lengths.items()))
         served.add(f"/{release}.tar", body)
         source = {"url": f"{served.url}/{release}.tar", "file": f"{release}.tar", "unpack": "tar"}
         source |= {"sha256": sha256(body).hexdigest(), "size": len(body)}

@@ -51,6 +51,7 @@ TEXT = (
     "max_position_embeddings",
 )
 UNSAID = re.compile(r"""[.!"()*#:;~]""")  # signs that the authors' code takes out of captions that it learns
+LARGE = 2**26  # numbers of a file that is not copied
 INIT = 0.02  # of a network that is trained here
 
 
@@ -255,7 +256,9 @@ def fill(model: Blip, tensors: dict[str, Tensor]) -> None:
         if tensor.shape != wanted[name].shape:
             shapes = f"{tuple(tensor.shape)}, config.json says {tuple(wanted[name].shape)}"
             raise ValueError(f"{name!r} has shape {shapes}")
-    model.network.load_state_dict(given)
+    alike = all(tensor.dtype == wanted[name].dtype for name, tensor in given.items())
+    large = sum(tensor.numel() for tensor in given.values()) >= LARGE
+    model.network.load_state_dict(given, assign=alike and large)  # read where it lies in the file, not copied
 
 
 def published(model: Blip, sizes: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any], dict[str, str]]:

@@ -1,3 +1,6 @@
+from functools import partial
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -164,3 +167,55 @@ def test_a_model_that_a_file_fills_is_not_drawn_and_another_one_is():
         assert torch.equal(torch.get_rng_state(), before)
         assert torch.zeros(2).add_(1).tolist() == [1.0, 1.0]  # all else is as ever
     assert not torch.equal(kept.normal_(), torch.full((2,), 7.0))
+
+
+def test_what_is_large_in_a_file_is_not_copied_and_training_leaves_the_file_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "LARGE", 6)
+    path, model = written(tmp_path / "whole", network().state_dict()), network()
+    checkpoint.start_from(model, [start(path)], [])
+    large, small = model["encoder"][0].weight, model["decoder"].weight  # of 6 numbers, and of 3
+    maps = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
+    ends = [map(partial(int, base=16), words[0].split("-")) for words in maps if words[-1] == str(path)]
+    places = [range(*two) for two in ends]
+    assert any(large.data_ptr() in place for place in places)
+    assert not any(small.data_ptr() in place for place in places)
+    before = path.read_bytes()
+    with torch.no_grad():
+        large.add_(1)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_large_parameters_that_are_one_stay_one_and_others_do_not_become_one(tmp_path, monkeypatch, tied):
+    monkeypatch.setattr(checkpoint, "LARGE", 1)
+    one = nn.Linear(2, 2)
+    path = tmp_path / "c"
+    model = nn.ModuleDict({"a": one, "b": one})
+    checkpoint.save(path, model, sizes={}, prepared={}, recipe_sha256="")
+    other = nn.ModuleDict({"a": nn.Linear(2, 2), "b": nn.Linear(2, 2)})
+    if tied:
+        other["b"] = other["a"]
+    checkpoint.start_from(other, [start(path)], [])
+    assert torch.equal(other["b"].weight, one.weight)
+    with torch.no_grad():
+        other["a"].weight.zero_()
+    assert torch.equal(other["b"].weight, torch.zeros(2, 2) if tied else one.weight)
+
+
+@pytest.mark.parametrize("large", [True, False])
+def test_what_gigabytes_of_files_give_is_not_drawn_first(parts, monkeypatch, large):
+    values, encoder, _ = parts
+    monkeypatch.setattr(checkpoint, "DRAWN_UP_TO", 0 if large else 2**28)
+
+    def build():
+        return nn.ModuleDict(
+            {"encoder": nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)), "decoder": nn.Linear(3, 1)}
+        )
+
+    torch.manual_seed(5)
+    wanted = nn.Linear(3, 1) if large else build()["decoder"]
+    torch.manual_seed(5)
+    model, _ = checkpoint.started(build, [start(encoder, "encoder.", ["fc.*"])], ["decoder.*"])
+    assert torch.equal(model["decoder"].weight, wanted.weight)
+    assert torch.equal(model["decoder"].bias, wanted.bias)
+    assert torch.equal(model["encoder"][0].weight, values["encoder.0.weight"])

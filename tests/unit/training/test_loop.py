@@ -94,6 +94,20 @@ def test_a_step_divides_by_the_count_of_the_whole_batch(line, numbers, tmp_path)
     assert weight_of(run(line, line_stage(numbers), tmp_path)) == pytest.approx(-0.01 * gradient, rel=1e-6)
 
 
+def test_frozen_halves_stay_halves_in_the_checkpoint_and_what_is_trained_does_not(line, numbers, tmp_path):
+    path = tmp_path / "published.safetensors"
+    halves = {"weight": torch.tensor([1.0]).half(), "bias": torch.tensor([0.1]).half()}
+    checkpoint.write_tensors(path, halves, {})
+    recipe = line_stage(numbers, start=[{"checkpoint": str(path)}])
+    first = run(line, recipe, tmp_path)
+    tensors = checkpoint.read_tensors(first)[0]
+    assert (tensors["weight"].dtype, tensors["bias"].dtype) == (torch.float32, torch.float16)
+    assert torch.equal(tensors["bias"], halves["bias"])
+    assert checkpoint.load(line, first).bias.dtype == torch.float32
+    next_one = run(line, line_stage(numbers, start=[{"checkpoint": str(first)}]), tmp_path, name="b")
+    assert checkpoint.read_tensors(next_one)[0]["bias"].dtype == torch.float16
+
+
 def test_mini_batches_of_any_size_add_up_to_the_same_step(line, numbers, tmp_path):
     whole = weight_of(run(line, line_stage(numbers), tmp_path, name="whole"))
     for at_once in (1, 4):

@@ -198,6 +198,18 @@ def test_what_is_published_is_read_again_in_either_layout(made):
         assert again.captions(again.encode(pictures()), [1, 2, 3], PROMPT, **given) == said
 
 
+def test_a_large_file_is_not_copied_and_halves_become_what_the_network_is_of(made, monkeypatch):
+    monkeypatch.setattr(blip, "LARGE", 1)
+    tensors, config, files = blip.published(made, SIZES)
+    name = "vision_model.post_layernorm.weight"
+    for given, copied in ((tensors, False), ({key: tensor.half() for key, tensor in tensors.items()}, True)):
+        again = blip.from_config(json.loads(json.dumps(config)), files)
+        blip.fill(again, given)
+        own = again.network.state_dict()[name]
+        assert (own.data_ptr() != given[name].data_ptr()) == copied
+        assert own.dtype == torch.float32
+
+
 def test_files_of_another_architecture_are_refused(made):
     tensors, config, files = blip.published(made, SIZES)
     with pytest.raises(
