@@ -13,7 +13,6 @@ from retake.training.batch_plan import BatchShape, Part, plan_of
 from retake.training.loop import StageRun
 from retake.training.mixture_plan import make
 from retake.training.settings import checked_stage
-from tests.unit.training.processes import trained
 from tests.unit.training.small_stage import Metrics, caption_features, caption_rows, stage
 from tests.unit.training.small_stage import write_annotations as annotated
 from tests.unit.training.small_stage import write_index as indexed
@@ -248,13 +247,6 @@ def test_a_step_is_the_sum_over_all_parts_by_the_count_of_all_their_words(tmp_pa
     made.train()
     assert all(torch.allclose(p.grad, w, atol=1e-6) for p, w in zip(made.trained, wanted, strict=True))
     assert max(w.abs().max() for w in wanted) > 1e-3
-
-
-def test_two_processes_train_a_mixture_as_one_does(tmp_path):
-    recipe = mixed(tmp_path)
-    one, two = (trained(MODEL, recipe, tmp_path / str(num), num)[0] for num in (1, 2))
-    assert one.keys() == two.keys()
-    assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
 
 
 def run(recipe, folder, metric):

@@ -11,7 +11,7 @@ from retake.training.parallel import Replicated, parallel_of
 from retake.training.resume import FILE
 from retake.training.sharding import shard_units, share_out
 from tests.unit.training.blocks_model import Block, Blocks
-from tests.unit.training.processes import killed, trained
+from tests.unit.training.processes import ended, killed, started, trained_both_ways
 from tests.unit.training.small_stage import make_world, stage
 
 MODEL = "tests.unit.training.blocks_model"
@@ -19,9 +19,9 @@ TRAINED = ["blocks.*.adapter.*", "blocks.*.gate", "table.*"]  # the rest of each
 SGD = {"name": "sgd", "groups": [{"match": "*", "lr": 0.3}], "momentum": 0.9}
 
 
-def sharded(folder, **changes):
+def sharded(folder):
     """Six rows, five in a step: one process has two mini-batches where the other has one, then one and none."""
-    recipe = stage(
+    return stage(
         make_world(folder, train=3, val=2),
         model={"width": 6, "classes": 6},
         trainable=TRAINED,
@@ -30,14 +30,33 @@ def sharded(folder, **changes):
         length={"steps": 2},
         parallel="fsdp2",
     )
-    return recipe | changes
 
 
-@pytest.mark.parametrize("clip", [None, {"norm": 0.05}])
-def test_each_of_two_processes_holds_half_of_everything_and_two_steps_are_those_of_one(tmp_path, clip):
-    recipe = sharded(tmp_path, optimiser=SGD | {"clip": clip})
-    one, _, alone = trained(MODEL, recipe, tmp_path / "one", 1)
-    two, _, told = trained(MODEL, recipe, tmp_path / "two", 2)
+CASES = {
+    "plain": {"optimiser": SGD | {"clip": None}},
+    "clipped": {"optimiser": SGD | {"clip": {"norm": 0.05}}},
+    "monitored": {"length": {"epochs": 3, "monitor": "val/cider"}, "precision": "bf16"},
+    "resumed": {"length": {"steps": 5}, "resume": {"every_steps": 1}},
+}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """(folder, the trainings on what lies in it)."""
+    folder = tmp_path_factory.mktemp("sharded")
+    recipe = sharded(folder)
+    return folder, {name: (MODEL, recipe | changes) for name, changes in CASES.items()}
+
+
+@pytest.fixture(scope="module")
+def trained(world):
+    folder, trainings = world
+    return trained_both_ways(trainings, folder / "trained")
+
+
+@pytest.mark.parametrize("name", ["plain", "clipped"])
+def test_each_of_two_processes_holds_half_of_everything_and_two_steps_are_those_of_one(trained, name):
+    (one, _, alone), (two, _, told) = trained[name]
     sizes = {name: tensor.numel() for name, tensor in one.items() if name != "seen"}
     assert alone[0]["held"] == {name: ["Parameter", num, num] for name, num in sizes.items()}
     for process in told:
@@ -49,25 +68,23 @@ def test_each_of_two_processes_holds_half_of_everything_and_two_steps_are_those_
     assert not torch.allclose(one["blocks.0.gate"], torch.full((6,), 0.5), atol=1e-3)  # it was trained
 
 
-def test_answers_while_training_and_the_best_weights_are_those_of_one_process(tmp_path):
-    recipe = sharded(tmp_path, length={"epochs": 3, "monitor": "val/cider"}, precision="bf16")
-    one, header, _ = trained(MODEL, recipe, tmp_path / "one", 1)
-    two, same, _ = trained(MODEL, recipe, tmp_path / "two", 2)
+def test_answers_while_training_and_the_best_weights_are_those_of_one_process(trained):
+    (one, header, _), (two, same, _) = trained["monitored"]
     assert header == same
     assert header["aliases"] == {"head.weight": "table.weight"}
     assert all(torch.allclose(one[name], two[name], atol=2e-2) for name in one)  # bf16 has 8 bits
 
 
-def test_a_killed_sharded_training_goes_on_where_it_was(tmp_path):
-    recipe = sharded(tmp_path, length={"steps": 5}, resume={"every_steps": 1})
-    whole = trained(MODEL, recipe, tmp_path / "whole", 2)[0]
-    killed(MODEL, recipe, tmp_path / "killed", 2, stop=4)
-    state = tmp_path / "killed/scratch" / FILE
+def test_a_killed_sharded_training_goes_on_where_it_was(world, trained, tmp_path):
+    training = {"resumed": world[1]["resumed"]}
+    whole = trained["resumed"][1][0]
+    killed(training, tmp_path, 2, stop=4)
+    state = tmp_path / "resumed/scratch" / FILE
     tensors, header = read_tensors(state)
     assert header["progress"]["step"] == 3
     assert tensors["model/table.weight"].shape == (6, 6)  # whole, not a share
     assert {t.shape for n, t in tensors.items() if n.startswith("optimiser/")} >= {(6, 6), (6,)}
-    going_on = trained(MODEL, recipe, tmp_path / "killed", 2)[0]
+    going_on = ended(started(training, tmp_path, 2), training, tmp_path)["resumed"][0]
     assert all(torch.equal(whole[name], going_on[name]) for name in whole)
 
 
