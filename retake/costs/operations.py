@@ -5,8 +5,10 @@ Counted are convolutions and matrix products, as papers do: a multiplication wit
 norms, poolings and activations are left out. Constants of frozen norms count as parameters, as those of trained ones.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -31,9 +33,16 @@ def parameters(network: nn.Module) -> int:
     return sum(tensor.numel() for tensor in [*network.parameters(), *frozen])
 
 
-def _made(one: Mapping[str, Any]) -> nn.Module:
+def without_numbers(one: Mapping[str, Any]) -> nn.Module:
+    """The network of a schema.costs.Pass on torch's meta device. Systems share networks: each is made once."""
+    return _made(json.dumps([one["network"], one["arguments"], one["input"][0]], sort_keys=True))
+
+
+@cache
+def _made(said: str) -> nn.Module:
+    name, arguments, channels = json.loads(said)
     with torch.device("meta"):
-        return network_of(one["network"], dict(one["arguments"]), one["input"][0])
+        return network_of(name, arguments, channels)
 
 
 def gflops(networks: Sequence[Mapping[str, Any]]) -> float:
@@ -41,13 +50,16 @@ def gflops(networks: Sequence[Mapping[str, Any]]) -> float:
     parts = []
     for one in networks:
         seen, of = one["frames"]
-        parts.append(multiply_adds(_made(one), one["input"]) * seen / of)
+        parts.append(_multiply_adds(without_numbers(one), tuple(one["input"])) * seen / of)
     return math.fsum(parts) / 1e9
+
+
+_multiply_adds = cache(multiply_adds)  # of networks that are made once
 
 
 def params_m(networks: Sequence[Mapping[str, Any]]) -> float:
     """10^6 parameters of a system's networks, added: what two networks share is not known, and counts twice."""
-    return sum(parameters(_made(one)) for one in networks) / 1e6
+    return sum(parameters(without_numbers(one)) for one in networks) / 1e6
 
 
 def relative(values: dict[str, dict[str, float]], to: str) -> dict[str, dict[str, float]]:

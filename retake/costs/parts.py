@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from retake.layers.networks import network_of
+from retake.costs.operations import without_numbers
 
 SIDES = ("out_channels", "out_frames", "out_height", "out_width")
 KERNELS = (nn.Conv2d, nn.Conv3d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool2d, nn.AvgPool3d)
@@ -22,10 +22,8 @@ def described(one: Mapping[str, Any], patterns: Sequence[str]) -> dict[str, floa
 
     Raises ValueError where nothing matches, or what matches does not run or gives no maps.
     """
-    with torch.device("meta"):
-        network = network_of(one["network"], dict(one["arguments"]), one["input"][0])
     try:
-        return part_of(network, one["input"], patterns)
+        return part_of(without_numbers(one), one["input"], patterns)
     except ValueError as error:
         raise ValueError(f"network {one['network']!r}: {error}") from None
 

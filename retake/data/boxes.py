@@ -4,6 +4,7 @@ Letters  N boxes, K classes. Boxes are (N, 4) float64 xyxy in [0, 1] of the whol
 Source   METHODS 8.2: training learns labelled boxes and sure detections, which have the labels of the box they meet.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 
 COLUMNS = ("video_id", "time_s", "box_xyxy", "score")
 OUTSIDE = 1e-3  # so far beyond the frame a rounded coordinate may lie
+KEPT = 2048  # keyframes whose boxes one reader keeps, as they are learnt
 LEAST = 1e-6  # a cut box with a shorter side, as a share of the cut's, has no area
 
 Moment = tuple[
@@ -149,6 +151,7 @@ class Keyframes:
         self.settings, self.path = settings, path
         self.moments = {moment(item["video_id"], item["start_s"]) for item in items}
         self._found: dict[float, dict[Moment, np.ndarray]] = {}
+        self._last: OrderedDict[Moment, tuple[Boxes, Boxes]] = OrderedDict()  # labelled boxes, and all learnt
 
     def _detected(self, item: Mapping[str, Any], min_score: float) -> np.ndarray:
         if self.path is None:
@@ -165,11 +168,18 @@ class Keyframes:
     def learnt(self, item: Mapping[str, Any]) -> Boxes:
         """Labelled boxes as far as the settings want them, then detections by falling score."""
         truth, settings = item["truth"], self.settings
+        key = moment(item["video_id"], item["start_s"])
+        if key in self._last and self._last[key][0] is truth:
+            return self._last[key][1]
         found = self._detected(item, settings["min_score"])
         labels = matched(found, truth, settings["match_iou"])
         if settings["truth"]:
             found, labels = np.concatenate([truth.xyxy, found]), (*truth.labels, *labels)
-        return Boxes(found, ((0,),) * len(found) if settings["one_class"] else labels)
+        learnt = Boxes(found, ((0,),) * len(found) if settings["one_class"] else labels)
+        self._last[key] = truth, learnt
+        if len(self._last) > KEPT:
+            self._last.popitem(last=False)
+        return learnt
 
     def asked(self, item: Mapping[str, Any], min_score: float | None) -> Boxes:
         """Detections of at least `min_score` (None: as learnt), or the labelled boxes where there is no detector."""

@@ -219,15 +219,20 @@ class Clips:
         of = NOTHING if self.keyframes is None else self.keyframes.learnt(item)
         return self._seen((frames, times_s, at_s), of, part, side, mirror=mirror)
 
-    def way(self, item: Mapping[str, Any], ways: Ways, way: int) -> Seen:
-        """A clip to be asked about: number `way` of the ways."""
+    def looks(self, item: Mapping[str, Any], ways: Ways, way: int) -> tuple[float, Box, int | None, bool]:
+        """What number `way` shows: moment, part of the frames, its side, mirrored or not. Of square frames all crops are one."""
         clip, short_side, crop, mirror = ways.each()[way]
         at_s = item["start_s"]
         if ways.clips > 1 or self.settings["at"] == "any":
             begin, end = self._span(item)
             at_s = begin + (end - begin) * (clip + 0.5) / ways.clips
+        size = self._frames(item["video_id"], at_s)[0].shape[1:3]
+        return at_s, *self._asked_part(size, short_side, PLACES[ways.crops][crop]), mirror
+
+    def way(self, item: Mapping[str, Any], ways: Ways, way: int) -> Seen:
+        """A clip to be asked about: number `way` of the ways."""
+        at_s, part, side, mirror = self.looks(item, ways, way)
         frames, times_s = self._frames(item["video_id"], at_s)
-        part, side = self._asked_part(frames.shape[1:3], short_side, PLACES[ways.crops][crop])
         of = NOTHING if self.keyframes is None else self.keyframes.asked(item, ways.min_score)
         return self._seen((frames, times_s, at_s), of, part, side, mirror=mirror)
 
@@ -319,16 +324,14 @@ class Clips:
         frames (B, C, T, H, W) uint8, keep, same_as, item_id, text_in, text_out as data/loader has them; labels (B, K);
         where the sample has boxes, of all clips one after the other: boxes (N, 4) xyxy in [0, 1] of the frames shown,
         box_item (N,) the clip's place in the batch, box_number (N,) which of its item's boxes it is, boxes_whole
-        (N, 4) of the whole frame, and labels (N, K).
+        (N, 4) of the whole frame, and labels (N, K). Once asked, copies: for how many of `numbers` each clip stands.
         """
         if self.ways is None:
             of = [rows[n] for n in numbers]
             rngs = [None if key is None else np.random.default_rng([*key, n]) for n in numbers]
             seen = [self.example(row, rng) for row, rng in zip(of, rngs, strict=True)]
         else:
-            places = [divmod(n, len(self.ways)) for n in numbers]
-            of = [rows[item] for item, _ in places]
-            seen = [self.way(row, self.ways, way) for row, (_, way) in zip(of, places, strict=True)]
+            of, seen, copies = self._asked(rows, numbers, self.ways)
         whole = num_classes if self.keyframes is None else None  # classes of a clip as a whole
         batch = self._media(seen, of) | targets(of, whole)
         if self.settings["labels"] == "frame" and "labels" in batch:
@@ -341,7 +344,21 @@ class Clips:
             unknown = not one_class and any(row["labels"] is None for row in of)
             batch |= boxes_of(of, seen, None if unknown else num_classes)
         batch["at"] = [(row["video_id"], one.at_s) for row, one in zip(of, seen, strict=True)]
-        return batch
+        return batch | ({} if self.ways is None else {"copies": copies})
+
+    def _asked(
+        self, rows: Sequence[dict[str, Any]], numbers: Sequence[int], ways: Ways
+    ) -> tuple[list[dict[str, Any]], list[Seen], list[int]]:
+        """(items, clips, how many of `numbers` each clip stands for): ways that show the same are shown once."""
+        found: dict[tuple, tuple[dict[str, Any], Seen]] = {}
+        standing: Counter[tuple] = Counter()
+        for item, way in (divmod(n, len(ways)) for n in numbers):
+            key = (item, *self.looks(rows[item], ways, way))
+            standing[key] += 1
+            if key not in found:
+                found[key] = rows[item], self.way(rows[item], ways, way)
+        of, seen = [row for row, _ in found.values()], [one for _, one in found.values()]
+        return of, seen, list(standing.values())
 
     def _media(self, seen: Sequence[Seen], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """The keys of a batch that hold what is shown, and what rows say beside it."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from retake.data.array_index import window
-from retake.data.motion import read_coded
+from retake.data.motion import colours, read_coded
 from retake.data.motion_store import arrays_of
 from retake.data.packed import Packed, facts
 from retake.data.streams import Stream, Streams
@@ -24,6 +24,7 @@ MOTION_BOUND_PX = 20.0  # displacements beyond it look the same to a network
 KEPT = (
     64 * 2**20
 )  # bytes of decoded frames that one reader keeps: small views whole, of others the last groups
+SMALL = 2**15  # coded bytes of a group that is always decoded whole: it takes less than to open it a second time
 STREAMS = 256  # videos whose table of packets one reader keeps
 
 
@@ -150,7 +151,7 @@ class Decoded(Coded):
     """Views of kind stream: frames are decoded, each group of pictures from its I-frame to the last that is asked for.
 
     What was decoded last is kept, up to KEPT bytes. Whoever comes back to a group for more gets the whole of it
-    decoded, and with `whole` who comes first does: clips that follow one another come back.
+    decoded, and with `whole`, or of a SMALL group, who comes first does: clips that follow one another come back.
     """
 
     arrays: Streams
@@ -197,8 +198,9 @@ class Decoded(Coded):
             self._bytes -= _size(kept)
             where = f"{self.index}: video {video_id!r}: frames {first} to {last - 1}"
             if kept is None or not kept.keys() >= set(asked):
-                wanted = asked if kept is None and not self.whole else range(first, last)
-                only, data = {n - first for n in wanted}, stream.bytes_of(first, last)
+                data = stream.bytes_of(first, last)
+                part = kept is None and not self.whole and len(data) > SMALL
+                only = {n - first for n in (asked if part else range(first, last))}
                 kept = {first + n: array for n, array in _decoded(data, signal, only, where)}
             self._groups[key] = kept
             self._bytes += _size(kept)
@@ -218,6 +220,9 @@ def _size(group: dict[int, np.ndarray] | None) -> int:
 def _decoded(data: np.ndarray, signal: str, only: set[int], where: str) -> Iterator[tuple[int, np.ndarray]]:
     """(number, array) of those frames of a group of pictures that are asked for and have the signal."""
     try:
+        if signal == "rgb":
+            yield from colours(data, only)
+            return
         for frame in read_coded(data, (signal,), only=only):
             if (array := arrays_of(frame, (signal,))[signal]) is not None:
                 yield frame.number, array

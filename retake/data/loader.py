@@ -45,6 +45,7 @@ class Source:
         self.spec, self.kind, self.num_classes = spec, spec["kind"], num_classes
         self.arrays, self.sampler = self._open()
         self.memory = Windows.of(spec)
+        self._taught: tuple[Sequence[Row], np.ndarray] | None = None  # of these rows, whether each teaches
         self.asked: Asked | None = None  # set where each item is answered by several parts
         of_clips = isinstance(self.sampler, Clips)
         read = read_rows(spec["annotations"], spec["split"], *(("box_xyxy",) if of_clips else ()))
@@ -125,9 +126,7 @@ class Source:
             raise ValueError(f"data: rows: expected one of {ROWS}, found {how!r}")
         members, begins = grouped(np.arange(len(self.rows))) if how == "all" else self._by_item()
         if isinstance(self.sampler, Clips):
-            members, begins = _only(
-                members, begins, np.array([*map(self.sampler.teaches, self.rows)], dtype=bool)
-            )
+            members, begins = _only(members, begins, self._teaching(self.sampler))
         if how == "one_per_item":
             members = members[[begin + rng.integers(end - begin) for begin, end in pairwise(begins)]]
             begins = np.arange(len(members) + 1)
@@ -139,6 +138,12 @@ class Source:
             return members[np.concatenate(picked)]
         rows = [rng.permutation(members[begins[u] : begins[u + 1]]) for turn in picked for u in turn]
         return np.concatenate([members[:0], *rows])
+
+    def _teaching(self, clips: Clips) -> np.ndarray:
+        """(rows,) whether there is anything to learn of each. An epoch's order is asked for more than once."""
+        if self._taught is None or self._taught[0] is not self.rows:
+            self._taught = self.rows, np.array([*map(clips.teaches, self.rows)], dtype=bool)
+        return self._taught[1]
 
     def _by_item(self) -> tuple[np.ndarray, np.ndarray]:
         if isinstance(self.rows, Rows):

@@ -72,10 +72,11 @@ class Memory:
                 )
         self._held = dict(self._videos({name: table[name].to_pylist() for name in COLUMNS}))
         self._maps: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._boxes: OrderedDict[str, np.ndarray] = OrderedDict()
         self.width, self.dtype = self._form()
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_maps": OrderedDict()}  # a memory map would travel as its bytes
+        return self.__dict__ | {"_maps": OrderedDict(), "_boxes": OrderedDict()}  # a memory map would travel as its bytes
 
     def __contains__(self, video_id: object) -> bool:
         return video_id in self._held
@@ -155,6 +156,14 @@ class Memory:
         Raises ValueError where they are not those of the rows, or no boxes.
         """
         array, rows = self._rows(video_id, number)
+        if array not in self._boxes:
+            self._boxes[array] = self._boxes_beside(array)
+            if len(self._boxes) > OPEN_ARRAYS:
+                self._boxes.popitem(last=False)
+        return self._boxes[array][rows]
+
+    def _boxes_beside(self, array: str) -> np.ndarray:
+        """(N, 5) of all rows of an array."""
         name = (Path(array).parent / BOXES).as_posix()
         have = self._array(name) if (self.index.parent / name).is_file() else np.zeros((0, 5))
         if have.shape != (len(self._array(array)), 5):
@@ -162,7 +171,7 @@ class Memory:
                 f"{self.index.parent / name}: expected a box and its score of each of {len(self._array(array))} rows, "
                 f"found an array of shape {have.shape}"
             )
-        return have[rows]
+        return have
 
     def _rows(self, video_id: str, number: int) -> tuple[str, slice]:
         held, steps = self._video(video_id), self.steps(video_id)
@@ -274,7 +283,9 @@ def remembering(make: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, 
             parts = 1 if source.asked is None else len(source.asked)
             rows = [source.rows[n // parts] for n in numbers]
             at = [(row["video_id"], row["start_s"] or 0.0) for row in rows]
-        rngs = [None if key is None else np.random.default_rng([*key, n, 1]) for n in numbers]
+        rngs = [None] * len(at)  # of a source that is asked: ways that show the same are one example
+        if key is not None:
+            rngs = [np.random.default_rng([*key, n, 1]) for n in numbers]
         return batch | source.memory.batch(at, rngs)
 
     return made

@@ -29,6 +29,7 @@ import av
 import numpy as np
 from av.codec.context import Flags2
 from av.video.frame import PictureType
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from retake.data.decoding import (
     LIMITS,
@@ -46,7 +47,7 @@ from retake.data.references import EXPORTING, ByAnchors, ByHeaders, Picture, ref
 from retake.data.signals import TRACED, CodedFrame, Tracer
 from retake.data.tracing import LARGEST, NO_VECTORS, VECTOR
 
-__all__ = ["SIGNALS", "CodedFrame", "read_coded"]
+__all__ = ["SIGNALS", "CodedFrame", "colours", "read_coded"]
 
 SIGNALS = frozenset({"iframe", "rgb"}) | TRACED
 KINDS = {PictureType.I: "I", PictureType.SI: "I", PictureType.BI: "I", PictureType.B: "B"}
@@ -77,6 +78,33 @@ def read_coded(
     if not wanted or wanted - SIGNALS:
         raise ValueError(f"expected some of {sorted(SIGNALS)}, got {sorted(wanted)}")
     return _frames(source, wanted, None if only is None else frozenset(only), limits)
+
+
+def colours(
+    data: bytes | bytearray | memoryview | np.ndarray, only: Collection[int], *, limits: Limits = LIMITS
+) -> Iterator[tuple[int, np.ndarray]]:
+    """(number, (H, W, 3) uint8) of frames of an MPEG-4 part 2 stream: what `read_coded` gives as "rgb", and raises.
+
+    Nothing is kept that tracing would need, which takes longer than a small picture does to decode.
+    """
+    last, number, size = max(only, default=-1), 0, None
+    scaler = VideoReformatter()
+    with open_bytes(data, "mpeg4", limits) as opened:
+        for packet in chain(opened.packets(), (None,)):
+            for frame in opened.decode(packet):
+                size = _checked_size(opened, frame, size, number)
+                if number in only:
+                    shown = scaler.reformat(
+                        frame, format="rgb24", interpolation=Interpolation.BICUBIC, threads=1
+                    )
+                    plane = np.frombuffer(memoryview(shown.planes[0]), np.uint8).reshape(shown.height, -1)
+                    array = plane[:, : 3 * shown.width].reshape(shown.height, -1, 3).copy()
+                    array.flags.writeable = False
+                    yield number, array
+                number += 1
+                if number > last:
+                    return
+        _check_whole(opened, number)
 
 
 def _frames(source: Any, wanted: frozenset, only: frozenset | None, limits: Limits) -> Iterator[CodedFrame]:
@@ -181,8 +209,19 @@ def _arrivals(
             if number % COLLECTED == 0:
                 gc.collect(0)  # side data and frame hold each other, and megabytes of pixels
     if number == 0:
-        raise VideoError(opened.path, f"no frame decodes ({opened.num_fed} packets)")
+        raise _nothing(opened)
     yield None
+    _check_whole(opened, number)
+
+
+def _nothing(opened: Source) -> VideoError:
+    return VideoError(opened.path, f"no frame decodes ({opened.num_fed} packets)")
+
+
+def _check_whole(opened: Source, number: int) -> None:
+    """Raises VideoError where none of the `number` frames that came, or too few of the pictures, are sound."""
+    if number == 0:
+        raise _nothing(opened)
     missing = opened.missing(opened.num_fed)
     damaged, of = opened.damaged + missing, opened.num_fed + missing
     if damaged > opened.limits.damaged * max(of, 1):

@@ -106,6 +106,10 @@ class Stored(Clips):
         """The rows to be asked about."""
         return self._seen_before(item, self._number(item, None), ways)
 
+    def looks(self, item: Mapping[str, Any], ways: Ways, way: int) -> tuple:  # noqa: ARG002
+        """There is one way, and nothing is cut."""
+        return ()
+
     def _number(self, item: Mapping[str, Any], rng: np.random.Generator | None) -> int:
         if self.settings["at"] == "start":
             return at_step(self.memory, item)

@@ -24,9 +24,9 @@ class Stream(NamedTuple):
 
     def group(self, number: int) -> tuple[int, int]:
         """First frame of the group of pictures that frame `number` is in, and one past its last."""
-        first = int(np.flatnonzero(self.is_key[: number + 1])[-1])
-        after = np.flatnonzero(self.is_key[number + 1 :])
-        return first, number + 1 + int(after[0]) if len(after) else len(self.is_key)
+        begins = self.is_key.nonzero()[0]
+        nth = int(begins.searchsorted(number, side="right"))
+        return int(begins[nth - 1]), int(begins[nth]) if nth < len(begins) else len(self.is_key)
 
     def bytes_of(self, first: int, last: int) -> np.ndarray:
         """The bytes of frames [first, last)."""

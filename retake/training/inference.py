@@ -54,8 +54,10 @@ def predict(*, model_module: str, recipe: dict[str, Any], checkpoint: Path, seed
             prefetched(lambda p=p: source.batch(p) for p in parts), total=len(parts), unit="batch"
         ):
             rows = model.predict(to_device(batch, device), recipe["protocol"])
-            for item, row in zip(batch["item_id"], rows, strict=True):
-                answers.add(item, row)
+            copies = batch.get("copies") or [1] * len(rows)
+            for item, row, times in zip(batch["item_id"], rows, copies, strict=True):
+                for _ in range(times):
+                    answers.add(item, row)
     out.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(answers, BoxAnswers):
         answers.tell(spec, source.asked_about())

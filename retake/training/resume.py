@@ -38,7 +38,10 @@ class Progress:
 def seed_step(seed: int, step: int, rank: int) -> None:
     """Every generator that a model may draw from, as a function of the step."""
     number = int(np.random.SeedSequence([seed % 2**63, step, rank]).generate_state(1, np.uint64)[0])
-    torch.manual_seed(number % 2**63)
+    if torch.cuda.is_initialized():
+        torch.manual_seed(number % 2**63)
+    else:  # it would note down where each call came from, for devices that are not there: a millisecond
+        torch.default_generator.manual_seed(number % 2**63)
     random.seed(number)
     np.random.seed(number % 2**32)
 

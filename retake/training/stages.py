@@ -62,6 +62,7 @@ class Freezer:
         if not self.trained:
             raise ValueError("trainable: nothing is left to train once batch normalisation is frozen")
         self.still = [*norms.values(), *self._frozen_parts()]
+        self._set = False  # whether modes were set once
 
     def _frozen_parts(self) -> list[nn.Module]:
         """Modules that own parameters or running statistics below them, none of which is trained; of those within
@@ -76,7 +77,10 @@ class Freezer:
         return still
 
     def train(self) -> None:
-        """Training mode, save for what stays still."""
+        """Training mode, save for what stays still. Where the modes are as they were left nothing is walked through."""
+        if self._set and self.model.training and not any(module.training for module in self.still):
+            return
+        self._set = True
         self.model.train()
         for module in self.still:
             module.eval()

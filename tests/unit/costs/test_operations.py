@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from retake.costs import operations as module
 from retake.costs.measure import measure_cost
 from retake.costs.operations import gflops, multiply_adds, parameters, params_m, relative
+from retake.costs.parts import described
 from retake.schema.costs import OperationsCost, System
 from retake.schema.strict import read_yaml
 
@@ -43,6 +45,19 @@ def test_a_system_is_the_mean_over_its_frames():
     mixed = gflops([rest | {"frames": (1, 4)}, motion | {"frames": (3, 4)}])
     assert mixed == pytest.approx((gflops([rest]) + 3 * gflops([motion])) / 4)
     assert gflops([rest, motion]) == pytest.approx(gflops([rest]) + gflops([motion]))
+
+
+def test_systems_share_their_networks_and_each_is_made_once(monkeypatch):
+    made, own = [], module.network_of
+    monkeypatch.setattr(module, "network_of", lambda *given: made.append(given) or own(*given))
+    module._made.cache_clear()
+    rest = one("resnet18", [3, 40, 40])
+    for _ in range(2):
+        assert gflops([rest, rest]) == pytest.approx(2 * gflops([rest]))
+        assert params_m([rest]) > 11
+    described(rest, ["layer1.*"])
+    gflops([one("resnet18", [4, 40, 40])])
+    assert [channels for _, _, channels in made] == [3, 4]
 
 
 # What publications say, in 10^9: He et al. 2016 (their strides stand elsewhere: 0.2 to 0.3 less), Tran et al. 2015

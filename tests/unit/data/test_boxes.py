@@ -186,6 +186,17 @@ def test_training_has_labelled_boxes_and_sure_detections(tmp_path):
     assert alone.learnt(item).labels == ((), (2,))
 
 
+def test_what_is_learnt_of_the_last_keyframes_is_kept(tmp_path, monkeypatch):
+    made, item = keyframes(found_near_half(tmp_path))
+    found = made.learnt(item)
+    assert made.learnt(item) is found
+    other = item | {"truth": Boxes(np.array([HALF]), ((7,),))}
+    assert made.learnt(other).labels == ((7,), (), (7,)), "another keyframe's, of the same second"
+    monkeypatch.setattr(module, "KEPT", 1)
+    assert made.learnt(item | {"start_s": 2.0}).xyxy.tolist() == [HALF]
+    assert len(made._last) == 1
+
+
 def test_answers_are_about_detections_of_another_score(tmp_path):
     made, item = keyframes(found_near_half(tmp_path))
     assert made.asked(item, 0.85).xyxy.tolist() == [[0.45, 0, 1, 1], [0, 0, 0.4, 1], [0, 0, 0.4, 1]]

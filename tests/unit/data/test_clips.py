@@ -414,6 +414,27 @@ def test_three_crops_are_the_long_sides_begin_middle_and_end():
         assert np.array_equal(clips.way(item, ways, 2 * crop).frames, wanted)
 
 
+def test_ways_that_show_the_same_are_one_clip_that_stands_for_them():
+    """Of 12 x 13 pixels the first two of three squares are one, of 12 x 12 all."""
+    said = {"clips": 1, "crops": 3, "flip": True, "short_sides": [12]}
+    for width, lefts, copies in (
+        (16, [0, 0, 2, 2, 4, 4], [1] * 6),
+        (13, [0, 0, 1, 1], [2, 2, 1, 1]),
+        (12, [0, 0], [3, 3]),
+    ):
+        made = {"v0": videos(30)["v0"][:, :, :width]}
+        clips, items = cutting(made, [row(), row("w", start=2.0)])
+        assert clips.ask(said) == 6
+        batch = clips.batch(items, range(12), None, None)
+        assert batch["copies"] == copies * 2
+        assert batch["item_id"] == ["v0,0001"] * len(copies) + ["w"] * len(copies)
+        assert [at_s for _, at_s in batch["at"]] == [1.0] * len(copies) + [2.0] * len(copies)
+        for number, (frames, left) in enumerate(zip(batch["frames"], lefts, strict=False)):
+            wanted = made["v0"][[6, 8, 10, 12]][:, :, left : left + 12][:, :, :: -1 if number % 2 else 1]
+            assert np.array_equal(frames.permute(1, 2, 3, 0).numpy(), wanted)
+    assert "copies" not in cutting(made, [row()])[0].batch(items, [0], None, None), "nothing is asked"
+
+
 def test_ten_clips_lie_evenly_over_the_row():
     clips, (item,) = cutting(videos(200), [row(start=5.0, end=15.0)], at="any")
     ways = Ways.of({"clips": 10, "crops": 1})

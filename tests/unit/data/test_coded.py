@@ -7,8 +7,9 @@ import pytest
 
 from retake.data import coded as module
 from retake.data.coded import Coded, as_input, coded
-from retake.data.motion import read_coded
+from retake.data.motion import colours, read_coded
 from retake.data.streams import Streams
+from retake.data.video import VideoError
 from tests.unit.data.streams_of import SIGNALS, extract, joined, release, transcode, write_clips
 
 LENGTHS = {"a": 14, "b": 40, "c": 12, "d": 2}
@@ -164,6 +165,7 @@ class Counted:
 
 def test_a_group_is_decoded_once_for_all_numbers_and_whole_for_whoever_comes_back(readers, monkeypatch):
     counted, reader = Counted(), readers["stream"]
+    monkeypatch.setattr(module, "SMALL", 0)
     monkeypatch.setattr(module, "read_coded", counted)
     reader.frames("b", [14, 3, 22, 13], "motion")
     assert [only for _, only in counted.asked] == [[3], [1, 2, 10]]
@@ -183,6 +185,7 @@ def test_for_who_goes_through_a_video_a_group_is_decoded_whole_at_once(readers, 
     """The same frames, one decoding a group."""
     own, decoded = module._decoded, []
     monkeypatch.setattr(module, "_decoded", lambda *given: decoded.append(given[2]) or own(*given))
+    monkeypatch.setattr(module, "SMALL", 0)
     plain, video = readers["stream"], "b"
     found = []
     for whole in (False, True):
@@ -193,9 +196,29 @@ def test_for_who_goes_through_a_video_a_group_is_decoded_whole_at_once(readers, 
     assert all(np.array_equal(one, other) for one, other in zip(*found, strict=True))
 
 
+def test_a_group_of_few_bytes_is_decoded_whole_at_once(readers, monkeypatch):
+    own, decoded, reader = module._decoded, [], readers["stream"]
+    monkeypatch.setattr(module, "_decoded", lambda *given: decoded.append(len(given[2])) or own(*given))
+    begin, after = reader._stream("b").offsets[[12, 24]]
+    for least, times in ((after - begin, [12]), (after - begin - 1, [1, 12])):
+        monkeypatch.setattr(module, "SMALL", least)
+        fresh, decoded[:] = module.Decoded(Streams(reader.index)), []
+        for number in (14, 15, 13):
+            fresh.frames("b", [number], "rgb")
+        assert decoded == times
+
+
+def test_a_videos_groups_are_where_its_i_frames_say(folder):
+    stream = Streams(folder / "encoded/index.parquet").stream("b")
+    assert [stream.group(number) for number in (0, 11, 12, 35, 36, 39)] == [
+        (0, 12), (0, 12), (12, 24), (24, 36), (36, 40), (36, 40),
+    ]  # fmt: skip
+
+
 def test_decoded_frames_are_kept_up_to_so_many_bytes_the_last_groups_longest(readers, monkeypatch):
     """Motion of 48 x 64 pixels is 2 int16 each: 12,288 bytes a frame."""
     counted, reader = Counted(), readers["stream"]
+    monkeypatch.setattr(module, "SMALL", 0)
     monkeypatch.setattr(module, "read_coded", counted)
     monkeypatch.setattr(module, "KEPT", 3 * 12_288)
     for n in (1, 13, 25, 1, 37):  # the fourth is kept; the fifth puts out the second
@@ -222,12 +245,30 @@ def test_frames_that_are_kept_are_those_that_are_decoded_anew(folder, readers):
 
 def test_only_the_bytes_of_a_group_are_decoded(folder, readers, monkeypatch):
     counted, stream = Counted(), Streams(folder / "encoded/index.parquet").stream("b")
+    monkeypatch.setattr(module, "SMALL", 0)
     monkeypatch.setattr(module, "read_coded", counted)
     readers["stream"].frames("b", [13], "motion")
     assert counted.asked == [(stream.offsets[24] - stream.offsets[12], [1])]
 
 
-def test_a_stream_that_is_damaged_is_named_with_its_video(tmp_path):
+@pytest.mark.parametrize("only", [range(12), [3, 9], [0]])
+def test_colours_are_those_of_the_traced_pictures(only, folder):
+    stream = Streams(folder / "encoded/index.parquet").stream("b")
+    data = stream.bytes_of(12, 24)
+    traced = {frame.number: frame.rgb for frame in read_coded(data, ("rgb",), only=only)}
+    plain = dict(colours(data, only))
+    assert list(plain) == list(traced) == list(only)
+    assert all(np.array_equal(plain[n], traced[n]) for n in only)
+    for bad, said in (
+        (np.zeros(200, np.uint8), "no mpeg4 stream"),
+        (np.array([0, 0, 1, *[9] * 99], np.uint8), "no frame"),
+    ):
+        with pytest.raises(VideoError, match=said):
+            list(colours(bad, only))
+
+
+@pytest.mark.parametrize("signal", ["motion", "rgb"])
+def test_a_stream_that_is_damaged_is_named_with_its_video(tmp_path, signal):
     manifest = release(tmp_path, write_clips(tmp_path, {"a": 30}))
     shard = transcode(manifest, tmp_path / "encoded")
     data = np.load(shard / "streams.npy")
@@ -236,8 +277,8 @@ def test_a_stream_that_is_damaged_is_named_with_its_video(tmp_path):
     np.save(shard / "streams.npy", data)
     reader = coded("stream", joined(tmp_path / "encoded", "packets.npy"))
     with pytest.raises(ValueError, match=r"index.parquet: video 'a': frames 12 to 23"):
-        reader.frames("a", [15], "motion")
-    assert reader.frames("a", [25], "motion").shape == (1, 48, 64, 2)
+        reader.frames("a", [15], signal)
+    assert reader.frames("a", [25], signal).shape[:3] == (1, 48, 64)
 
 
 def test_a_reader_travels_to_another_process_and_goes_on_there(reader):

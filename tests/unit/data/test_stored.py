@@ -8,6 +8,7 @@ import torch
 
 from retake.data.loader import Source, to_device
 from retake.data.memory import Memory
+from retake.data.stored import Stored
 from retake.schema.sample import Sample
 from tests.unit.data.bank_of import write_bank
 from tests.unit.data.test_sampled import videos
@@ -79,6 +80,16 @@ def test_a_second_without_a_row_gives_no_box_never_teaches_and_is_counted(tmp_pa
     batch = made.batch([1])
     assert batch["stored"].shape == (0, 3)
     assert batch["labels"].shape == (0, 3)
+
+
+def test_which_rows_teach_is_looked_at_once(tmp_path, monkeypatch):
+    made, own, looked = source(tmp_path, ROWS, [0, 3, 0, 1]), Stored.teaches, []
+    monkeypatch.setattr(Stored, "teaches", lambda *given: looked.append(given) or own(*given))
+    for seed in range(3):
+        assert made.order(np.random.default_rng(seed)) == [0]
+    assert len(looked) == 3, "of three items"
+    made.rows = made.rows[1:]
+    assert not len(made.order(np.random.default_rng(0)))
 
 
 def test_a_protocol_may_ask_about_worse_boxes(tmp_path):

@@ -117,6 +117,23 @@ def test_a_boxs_scores_are_the_mean_over_the_cuts_that_show_it(at_once, streams,
         assert row.scores == pytest.approx(wanted[row.item_id, tuple(row.box_xyxy)])
 
 
+@pytest.mark.parametrize("at_once", [1, 4, 50])
+def test_crops_that_show_the_same_are_shown_once_and_count_as_often(at_once, tmp_path, monkeypatch):
+    """Of square frames the three crops are one."""
+    transcode(release(tmp_path, write_clips(tmp_path, {"a": 40, "b": 40})), tmp_path / "coded", size=[48, 48])
+    data = data_of(tmp_path, joined(tmp_path / "coded", "packets.npy"), **BOXED)
+    shown, own = [], boxes_model.Colours.predict
+    monkeypatch.setattr(
+        boxes_model.Colours, "predict", lambda *given: shown.append(len(given[1]["frames"])) or own(*given)
+    )
+    model, table = asked(tmp_path, data, MANY, at_once=at_once)
+    assert sum(shown) == {1: 4 * 18, 4: 4 * 12, 50: 4 * 6}[at_once]
+    wanted, seen = literal(model, data, MANY)
+    assert {len(parts) for parts in seen.values()} == {18}
+    for row in table.itertuples():
+        assert row.scores == pytest.approx(wanted[row.item_id, tuple(row.box_xyxy)], abs=1e-7)
+
+
 def test_items_that_show_no_box_have_no_row_and_are_counted(streams, tmp_path, caplog):
     """One keyframe has none, and of another the middle square does not show the only one."""
     caplog.set_level(logging.INFO)

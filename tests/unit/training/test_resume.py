@@ -134,3 +134,15 @@ def test_random_numbers_are_a_function_of_the_step():
 
     assert drawn(1, 2, 0) == drawn(1, 2, 0)
     assert len({tuple(drawn(*p)) for p in [(1, 2, 0), (1, 3, 0), (2, 2, 0), (1, 2, 1)]}) == 4
+
+
+@pytest.mark.skipif(torch.cuda.is_initialized(), reason="its devices are there")
+def test_devices_that_are_not_in_use_are_not_told_of_a_seed(monkeypatch):
+    """The numbers are those of torch.manual_seed all the same."""
+    told, own = [], torch.manual_seed
+    monkeypatch.setattr(torch, "manual_seed", told.append)
+    seed_step(1, 2, 0)
+    assert not told
+    seed, found = torch.initial_seed(), torch.rand(3).tolist()
+    own(seed)
+    assert torch.rand(3).tolist() == found

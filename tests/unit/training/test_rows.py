@@ -267,6 +267,9 @@ def test_the_merged_bank_is_read_by_video_and_second_and_says_what_filled_it(sha
     }
     assert memory.boxes("v", 1).tolist() == [[*BOX, 0.9]]
     assert memory.boxes("v", 0).shape == (0, 5)
+    (merged.parent / "shard000/boxes.npy").rename(tmp_path / "boxes.npy")
+    assert memory.boxes("v", 1).tolist() == [[*BOX, 0.9]], "what lies beside an array is looked for once"
+    (tmp_path / "boxes.npy").rename(merged.parent / "shard000/boxes.npy")
     rows, keep = memory.window("v", 2.0, window_s=4, per_step=1)
     assert keep.tolist() == [False, True, False, False]
     assert rows[1].tolist() == [4, 2, 0, 0.25, 1, 1]

@@ -39,6 +39,24 @@ def test_a_part_that_is_not_trained_is_in_evaluation_mode_whole():
     assert not any(module.training for module in model["encoder"])
 
 
+def test_modes_are_set_anew_after_an_evaluation_and_not_walked_through_otherwise(monkeypatch):
+    model, walked = network(), []
+    model["decoder"].eval()
+    freezer, own = Freezer(model, ["decoder.*"], PLAIN), model.train
+    monkeypatch.setattr(model, "train", lambda mode=True: walked.append(mode) or own(mode))
+    for _ in range(3):
+        freezer.train()
+    assert walked == [True]
+    model.eval()
+    freezer.train()
+    assert model["decoder"].training
+    assert not any(module.training for module in model["encoder"])
+    model = network()
+    model["decoder"].eval()  # by itself, and nothing is frozen
+    Freezer(model, ["*"], PLAIN).train()
+    assert model["decoder"].training
+
+
 def test_frozen_normalisation_keeps_its_statistics_while_its_neighbours_train():
     model = network()
     freezer = Freezer(model, ["*"], {"frozen": ["encoder.*"], "affine": "frozen"})
