@@ -29,7 +29,7 @@ FIRST = "etenet"
 STAND_IN = """
 import json, pathlib, sys
 words = sys.argv[1:]
-recipe = json.loads(words[words.index("--recipe") + 1])
+recipe = json.loads(words[words.index("--recipe") + 1]) if "--recipe" in words else {}
 for at in (n for n, word in enumerate(words) if word == "--output"):
     path = pathlib.Path(words[at + 2])
     manifest = path.suffix == ".json" and "releases" in path.parts
