@@ -81,8 +81,20 @@ def errors_as_one_line(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        said = " ".join(str(error).split())[:300]
+        said = " ".join(_words_of(error).split())[:300]
         raise StoreError(hide("", f"MLflow store {uri}: {said}")) from error
+
+
+def _words_of(error: BaseException) -> str:
+    """The database's own, where it said any: around them are the statement and advice for whoever wrote it."""
+    from sqlalchemy.exc import DBAPIError
+
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, DBAPIError) and cause.orig is not None:
+            return str(cause.orig)
+        cause = cause.__cause__ or cause.__context__
+    return str(error)
 
 
 def prepare_environment() -> None:
@@ -112,6 +124,8 @@ class Store:
 
         for name in ("mlflow", "alembic", "urllib3"):
             logging.getLogger(name).setLevel(logging.ERROR)
+        # what it logs, with a traceback, it raises as well: the one line that is made of that is enough
+        logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)
         self.Metric, self.Param, self.RunTag = Metric, Param, RunTag
         self.client = MlflowClient(tracking_uri=uri)
         found = self.client.get_experiment_by_name(EXPERIMENT)

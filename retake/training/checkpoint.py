@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from fnmatch import fnmatchcase
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,11 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 HEADER = "retake"
-DRAWN = ("normal_", "uniform_", *(f"{kind}_{of}_" for kind in ("kaiming", "xavier") for of in ("normal", "uniform")),
-         "trunc_normal_")  # fmt: skip
+DRAWN = (
+    "normal_",
+    "uniform_",
+    *(f"{kind}_{of}_" for kind in ("kaiming", "xavier") for of in ("normal", "uniform")),
+)
 LARGE = 2**20  # numbers of a tensor; larger ones are taken from a file as they lie there
 DRAWN_UP_TO = 2**28  # bytes of files that give what a model begins from
 KINDS = (lambda tensor: tensor.dtype, lambda tensor: tensor.device, lambda tensor: tensor.stride())
@@ -33,8 +37,9 @@ class Undrawn(TorchFunctionMode):
     """While it is entered, what draws a tensor's numbers gives zeros: of a model that a file fills altogether.
 
     Drawing a billion numbers takes half a minute, and so does memory of their size once it is touched: large tensors
-    are left as they lie. Small ones are zeros, since a draw may be repeated until it suits (that of a truncated normal
-    distribution is): what happens to lie in fresh memory might never.
+    are left as they lie. Small ones are zeros, since who draws may look at what came.
+
+    A truncated normal draw is one: what torch does within it, over and over, is not looked at.
 
     save   numbers of the draws, counted from 0, that are drawn all the same
     drawn  the tensors that were asked for, in order
@@ -43,14 +48,36 @@ class Undrawn(TorchFunctionMode):
     def __init__(self, save: Collection[int] = ()):
         super().__init__()
         self.save, self.drawn = save, []  # type: ignore[var-annotated]
+        self.within = False  # a draw
+        self.truncated = (
+            torch.nn.init._no_grad_trunc_normal_
+        )  # what all of torch's and transformers' come down to
+
+    def __enter__(self) -> "Undrawn":
+        torch.nn.init._no_grad_trunc_normal_ = self._truncated
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        torch.nn.init._no_grad_trunc_normal_ = self.truncated
+        super().__exit__(*error)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__name__", "") not in DRAWN:
-            return func(*args, **(kwargs or {}))
-        tensor = args[0] if args else kwargs["tensor"]
+        draw = partial(func, *args, **(kwargs or {}))
+        if self.within or getattr(func, "__name__", "") not in DRAWN:
+            return draw()
+        return self._drawn(args[0] if args else kwargs["tensor"], draw)
+
+    def _truncated(self, tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        self.within = True
+        try:
+            return self._drawn(tensor, partial(self.truncated, tensor, *args, **kwargs))
+        finally:
+            self.within = False
+
+    def _drawn(self, tensor: Tensor, draw: Callable[[], Tensor]) -> Tensor:
         self.drawn.append(tensor)
         if len(self.drawn) - 1 in self.save:
-            return func(*args, **(kwargs or {}))
+            return draw()
         with torch.no_grad():
             return tensor if tensor.numel() >= LARGE else tensor.zero_()
 

@@ -1,21 +1,18 @@
-"""A full disk, a disk that cannot be written, too little memory: a clear error, nothing half made; then it goes on."""
+"""A full disk, one that cannot be written, a folder that is not ours, too little memory: a clear error, nothing half
+made; then the same command goes on."""
 
 import shutil
-import subprocess
 
 import pytest
 
+from tests.fixtures.mounts import NOBODY_SPECIAL, OWN_MOUNTS, allowed
 from tests.workflow.conftest import checkout_at
 
-OWN_MOUNTS = ("unshare", "--map-root-user", "--mount")
 STAGE = "results/mini/training/etenet/step1/msvd/seed1/decoder"
 TARGET = f"{STAGE}/checkpoint.safetensors"
 SPARE_KB = 100  # less than a checkpoint
 
-pytestmark = pytest.mark.skipif(
-    subprocess.run([*OWN_MOUNTS, "true"], capture_output=True, check=False).returncode != 0,
-    reason="this machine lets nobody mount a small disk",
-)
+pytestmark = pytest.mark.skipif(not allowed(OWN_MOUNTS), reason="this machine lets nobody mount a small disk")
 
 
 def on_a_small_disk(project, lines):
@@ -73,15 +70,41 @@ def test_a_full_disk_ends_with_its_name_and_the_same_command_goes_on(built, full
 def test_results_that_cannot_be_written_end_with_that_and_nothing_is_changed(built, tmp_path):
     project = built.copied(tmp_path / "copy")
     shutil.rmtree(project.folder / STAGE)
-    before = sorted(p.relative_to(project.folder) for p in (project.folder / "results").rglob("*"))
+    before = files_of(project)
     script = (
         f"mount --bind results results && mount -o remount,bind,ro results && snakemake --cores 1 {TARGET}"
     )
     done = project.run(*OWN_MOUNTS, "bash", "-c", script, check=False)
     assert done.returncode == 1
     assert "Read-only file system" in done.stdout + done.stderr
-    after = sorted(p.relative_to(project.folder) for p in (project.folder / "results").rglob("*"))
-    assert after == before
+    assert files_of(project) == before
+    project.snakemake("--cores", "1", TARGET)
+    assert (project.folder / TARGET).read_bytes() == (built.folder / TARGET).read_bytes()
+
+
+def test_a_folder_that_one_may_not_write_is_named_and_nothing_is_changed(built, tmp_path):
+    if not allowed(NOBODY_SPECIAL):
+        pytest.fail("this machine maps no user, and root may write everywhere")
+    project = built.copied(tmp_path / "copy")
+    shutil.rmtree(project.folder / STAGE)
+    folder, before = (project.folder / STAGE).parent, files_of(project)
+    folder.chmod(0o555)
+    done = project.run(*NOBODY_SPECIAL, "snakemake", "--cores", "1", TARGET, check=False)
+    folder.chmod(0o755)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1, said
+    assert "Permission denied" in said
+    assert STAGE in said
+    assert files_of(project) == before
+    project.snakemake("--cores", "1", TARGET)
+    assert (project.folder / TARGET).read_bytes() == (built.folder / TARGET).read_bytes()
+
+
+def files_of(project):
+    """What lies in results/, but for logs: Snakemake takes that of a job away before the job begins."""
+    results = project.folder / "results"
+    every = {p.relative_to(results) for p in results.rglob("*")}
+    return sorted(p for p in every if p.parts[:2] != ("mini", "logs"))
 
 
 def test_too_little_memory_ends_with_the_job_that_needed_it(built, tmp_path):

@@ -110,12 +110,15 @@ DRAWN = ("normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "kaiming_no
 
 
 class Untouched(TorchFunctionMode):
-    """Large tensors are not drawn: no memory is filled for them, what is served in their place is made up later."""
+    """Large tensors are not drawn: no memory is filled for them, what is served in their place is made up later.
+
+    One that is no parameter is what a truncated normal draw takes anew until it suits: zeros do.
+    """
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         tensor = args[0] if args else (kwargs or {}).get("tensor")
         if getattr(func, "__name__", "") in DRAWN and tensor.numel() >= LARGE:
-            return tensor
+            return tensor if isinstance(tensor, torch.nn.Parameter) else tensor.zero_()
         return func(*args, **(kwargs or {}))
 
 

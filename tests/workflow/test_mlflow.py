@@ -10,6 +10,7 @@ import time
 import pytest
 
 from retake.tracking.store import Store, prepare_environment
+from tests.fixtures.mounts import OWN_MOUNTS, allowed
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +160,37 @@ def test_a_dead_server_costs_one_line_and_no_workflow(again):
     assert loud.returncode == 1
     assert loud.stderr.count("\n") == 1
     assert sync(again, "sync").stdout.startswith("sqlite:///mlflow.db: 2 written")
+
+
+@pytest.mark.skipif(not allowed(OWN_MOUNTS), reason="this machine lets nobody mount a small disk")
+def test_a_full_disk_under_the_store_costs_one_line_and_no_workflow(again):
+    """The store lies on a disk of its own, which is full, and no longer is when all has been made."""
+    (again.folder / "config.yaml").write_text(
+        "lr: 1\ncaption: another\nmlflow: {store: 'sqlite:///small/mlflow.db'}\n"
+    )
+    (again.folder / "mlflow.db").rename(again.folder / "kept.db")
+    script = """
+    mkdir small
+    mount -t tmpfs -o size=64m tmpfs small
+    cp kept.db small/mlflow.db
+    head -c 100000000 /dev/zero > small/filler
+    snakemake 2> said.txt; echo workflow $?
+    rm small/filler
+    python -m retake.tracking sync
+    cp small/mlflow.db .
+    """
+    done = again.run(*OWN_MOUNTS, "bash", "-c", script, check=False)
+    assert done.stdout.splitlines()[0] == "workflow 0", done.stderr
+    assert "2 written" in done.stdout, done.stdout + done.stderr
+    said = (again.folder / "said.txt").read_text(encoding="utf-8").splitlines()
+    lines = [line for line in said if "MLflow" in line]
+    assert len(lines) == 1, lines
+    assert lines[0].endswith("mlflow.db: database or disk is full")
+    assert "a later sync brings all" in lines[0]
+    assert [line for line in said if "mlflow.store" in line or line.startswith("Traceback")] == []
+    _, children, _ = runs_of(again)
+    of_this_run = {c.data.tags["record"] for c in children if c.data.tags["superseded"] == "false"}
+    assert of_this_run == set(records(again))
 
 
 def test_syncs_at_once_on_a_missing_store_make_one_set_of_runs(again):

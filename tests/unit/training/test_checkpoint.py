@@ -169,6 +169,31 @@ def test_a_model_that_a_file_fills_is_not_drawn_and_another_one_is():
     assert not torch.equal(kept.normal_(), torch.full((2,), 7.0))
 
 
+def test_a_truncated_draw_that_is_left_out_looks_at_nothing(monkeypatch):
+    """What lies in fresh memory may be beyond its bounds, and what is drawn in its place lies there, too."""
+    monkeypatch.setattr(checkpoint, "LARGE", 8)
+    monkeypatch.setattr(torch, "empty_like", lambda *a, **k: pytest.fail("drawn anew"))
+    there = torch.full((8,), 9.0)
+    with checkpoint.Undrawn() as draws:
+        nn.init.trunc_normal_(there)
+    assert [id(t) for t in draws.drawn] == [id(there)]
+    assert there.tolist() == [9.0] * 8
+
+
+def test_a_truncated_draw_is_one_however_often_it_is_drawn_anew():
+    bounded, left, last = (torch.zeros(64) for _ in range(3))
+    with checkpoint.Undrawn(save={0, 2}) as draws:
+        nn.init.trunc_normal_(bounded, a=-0.5, b=0.5)  # 38% of the numbers suit at the first time
+        nn.init.normal_(left)
+        nn.init.normal_(last)
+    assert len(draws.drawn) == 3
+    assert 0 < bounded.abs().max() <= 0.5
+    assert not left.any()
+    assert last.any()
+    alone = nn.init.trunc_normal_(torch.full((64,), 9.0))  # as torch has it, once more
+    assert alone.abs().max() <= 2
+
+
 def test_what_is_large_in_a_file_is_not_copied_and_training_leaves_the_file_as_it_is(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "LARGE", 6)
     path, model = written(tmp_path / "whole", network().state_dict()), network()
