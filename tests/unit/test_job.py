@@ -7,17 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from retake import guard
 from retake.schema.record import Record
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(tmp_path: Path, body: str, *more: str, rank: str = "0") -> subprocess.CompletedProcess:
+def run(
+    tmp_path: Path, body: str, *more: str, rank: str = "0", main: str = ""
+) -> subprocess.CompletedProcess:
     script = tmp_path / "some_rule.py"
     script.write_text(f"from retake.job import job\nwith job() as j:\n    {body}\n")
     words = ["--wildcards", '{"split": "test"}', "--output", "table", "results/mini/t/a.csv"]
     words += ["--output", "record", "results/mini/records/a.jsonl", "--recipe", '{"width": 3}', *more]
-    env = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "RANK": rank}
+    env = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "RANK": rank, guard.MAIN: main}
     return subprocess.run(
         [sys.executable, script, *words], cwd=tmp_path, env=env, capture_output=True, text=True
     )
@@ -42,6 +45,16 @@ def test_what_a_killed_attempt_left_beside_an_output_does_not_come_along(tmp_pat
     assert list((tmp_path / "results/mini/t").rglob("side.bin"))
     assert run(tmp_path, "j.output['table'].write_text('x')").returncode == 0
     assert [path.name for path in (tmp_path / "results/mini/t").iterdir()] == ["a.csv"]
+
+
+def test_a_job_whose_workflow_is_gone_makes_nothing(tmp_path):
+    main = subprocess.Popen(["sleep", "60"])
+    name = guard.name_of(main.pid)
+    main.kill()
+    main.wait()
+    done = run(tmp_path, "j.output['table'].write_text('x')", main=name)
+    assert done.returncode == -9
+    assert not (tmp_path / "results").exists()
 
 
 def test_an_output_that_was_not_written_is_an_error_that_names_it(tmp_path):
