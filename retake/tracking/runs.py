@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from retake.schema.record import Record, digest_of
+from retake.schema.strict import read_yaml
 
 MAX_KEY = 250
 MAX_VALUE = 500
@@ -125,7 +126,7 @@ def run_of(path: Path, results: Path, live: str | None) -> JobRun | None:
         start=start,
         end=end,
         params=_params(head.get("params") or {}, wildcards),
-        tags=_tags(head, scale, wildcards),
+        tags=_tags(head, scale, wildcards) | _paper(results.parent.parent, wildcards.get("method")),
         points=points,
         extras=extras,
         extras_sha=digest_of(extras),
@@ -201,6 +202,13 @@ def _tags(head: dict[str, Any], scale: str, wildcards: dict[str, str]) -> dict[s
     tags |= {f"data/{p}"[:MAX_KEY]: str(d) for p, d in sorted(data.items())[:20]}
     tags |= {f"output/{n}": p for n, p in enumerate(head.get("outputs") or [])}
     return {k: hide(k, str(v))[:MAX_VALUE] for k, v in tags.items() if v is not None}
+
+
+@lru_cache
+def _paper(root: Path, method: str | None) -> dict[str, str]:
+    """The tag that names a method's paper, by its recipe; none where the recipe is not there."""
+    recipe = root / f"retake/methods/{method}/recipe.yaml"
+    return {"paper": read_yaml(recipe)["paper"]["key"]} if recipe.is_file() else {}
 
 
 def _name(name: str) -> str:

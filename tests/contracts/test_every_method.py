@@ -30,6 +30,11 @@ STAGES = [(method, stage) for method, path in METHODS.items() for stage in load_
 CPU = torch.device("cpu")
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_changed_in_a_recipe_is_shown_by_dvc(method):
+    assert read_yaml(METHODS[method].with_name("dvc.yaml")) == {"params": ["recipe.yaml"]}
+
+
 class Case:
     """One stage of one method at mini scale: its builder, a batch, and a protocol."""
 

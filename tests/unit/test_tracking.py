@@ -84,6 +84,9 @@ def runs_of(root):
 
 
 def test_points_steps_parameters_and_states_come_back_as_recorded(project):
+    recipe = project / "retake/methods/m/recipe.yaml"
+    recipe.parent.mkdir(parents=True)
+    recipe.write_text("paper: {key: someone2020title}\n")
     write_record(project, points=1500)
     costs = project / "results/mini/costs/score/a.jsonl"
     costs.parent.mkdir(parents=True)
@@ -111,6 +114,7 @@ def test_points_steps_parameters_and_states_come_back_as_recorded(project):
     assert {name: metrics[name] for name in metrics if name.startswith("cost/")} == {"cost/s": 13.0}
     wanted = {
         "rule": "score",
+        "paper": "someone2020title",
         "method": "m",
         "seed": "1",
         "scale": "mini",

@@ -377,7 +377,11 @@ def test_dvc_compares_scores_claims_and_settings_of_the_real_project(shared):
     seeds = yaml.safe_load(text)["seeds"]
     there.edit("config.yaml", f"seeds: {seeds}", "seeds: [7]")
     changed = {"seeds": {"old": str(seeds), "new": "[7]"}}
-    assert of_dvc(there, "params", "diff") == {"config.yaml": changed}
+    recipe = f"retake/methods/{yaml.safe_load(text)['run'][0]['method']}/recipe.yaml"
+    title = yaml.safe_load((there.folder / recipe).read_text(encoding="utf-8"))["paper"]["title"]
+    there.edit(recipe, f'title: "{title}"', 'title: "Another"')
+    retitled = {"paper.title": {"old": title, "new": "Another"}}
+    assert of_dvc(there, "params", "diff") == {"config.yaml": changed, recipe: retitled}
     curves = drawn(there, "show")
     assert {(training, seed) for training, name, seed in curves if name == "train/total"} == trained_in(there)
     there.run("dvc", "plots", "show", "--out", "drawn")
