@@ -1,19 +1,21 @@
 """Two hundred damaged annotation files: each is refused with its name and place, or read as what it still says."""
 
 import json
+import logging
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from retake.data.annotations import build_annotations
+from retake.data.annotations import LOG, build_annotations
 from retake.data.mini_release import make_release, render_videos
 from retake.data.release import CARDS
 from retake.schema.card import read_card
 from tests.faults.mutations import MUTATIONS
 
 COUNT = 200
+WORDS = 4  # changed in each file of text beside these
 EACH_SPLIT, MORE = 4, {"imagenet": 60}  # items; of the one whose every class must have a picture
 TEXTS = {".csv", ".txt", ".json", ".jsonl", ".tsv"}
 PACKED = {".zst", ".parquet"}  # damaged byte by byte alone
@@ -32,6 +34,17 @@ FIRST_READING = {
     )
     for release in RELEASES
 }
+
+
+class Told(logging.Handler):
+    """Lines of the log."""
+
+    def __init__(self):
+        super().__init__()
+        self.lines = []
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())
 
 
 def without_a_line(text, rng):
@@ -76,10 +89,10 @@ STRUCTURAL = (
 )
 
 
-def damaged(path, number):
-    """(name of the damage, the file's new bytes)."""
+def damaged(path, number, kinds):
+    """(name of the damage, the file's new bytes). kinds: of which one is drawn; empty: of all that fit the file."""
     rng = np.random.default_rng([21, number])
-    kinds = [*MUTATIONS, *(() if path.suffix in PACKED else STRUCTURAL)]
+    kinds = kinds or [*MUTATIONS, *(() if path.suffix in PACKED else STRUCTURAL)]
     chosen = kinds[int(rng.integers(len(kinds)))]
     data = path.read_bytes()
     if chosen in MUTATIONS:
@@ -114,24 +127,33 @@ def releases(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def outcomes(releases, tmp_path_factory):
-    """number -> (release, file, damage, what came of it: a table, or the error)."""
-    out = tmp_path_factory.mktemp("tables") / "table.parquet"
+    """number -> (release, file, damage, what came of it: a table, or the error).
+
+    A table's attrs say what the log told on the way.
+    """
+    out, told = tmp_path_factory.mktemp("tables") / "table.parquet", Told()
+    LOG.addHandler(told)
     places = [(release, file) for release, (_, files, _) in releases.items() for file in files]
     found = {}
-    for number in range(COUNT):
+    for number in range(COUNT + WORDS * len(places)):
         release, file = places[number % len(places)]
         kept = file.read_bytes()
-        how, data = damaged(file, number)
+        if number >= COUNT and file.suffix in PACKED:
+            continue
+        how, data = damaged(file, number, [with_a_word_changed] if number >= COUNT else [])
         file.write_bytes(data)
+        told.lines.clear()
         try:
             build_annotations(dataset=FIRST_READING[release], root=releases[release][0], out=out)
             came = pd.read_parquet(out)
+            came.attrs["told"] = tuple(told.lines)
         except Exception as error:  # noqa: BLE001 - which errors may come is what is tested
             came = error
         finally:
             file.write_bytes(kept)
             out.unlink(missing_ok=True)
         found[number] = (release, file, how, came)
+    LOG.removeHandler(told)
     return found
 
 
@@ -171,3 +193,16 @@ def test_no_row_is_lost_unsaid(outcomes, releases):
         if isinstance(came, pd.DataFrame) and how == "with_lines_of_another_system":
             whole = releases[release][2]
             pd.testing.assert_frame_equal(came, whole, obj=f"{number}: {release} {file.name}")
+
+
+def test_a_row_that_a_changed_word_made_useless_is_said(outcomes, releases):
+    """The file has as many rows as before; a table that has fewer says how many were left out."""
+    tables = 0
+    for number, (release, file, how, came) in outcomes.items():
+        if isinstance(came, pd.DataFrame) and how == "with_a_word_changed":
+            tables += 1
+            missing = len(releases[release][2]) - len(came)
+            assert missing <= 0 or came.attrs["told"], (
+                f"{number}: {release} {file.name}: {missing} rows fewer"
+            )
+    assert tables > 20
