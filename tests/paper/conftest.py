@@ -9,11 +9,13 @@ import tarfile
 import tempfile
 import zipfile
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
+from threading import RLock
 
 import pytest
 import torch
@@ -36,7 +38,7 @@ CONFIG = read_yaml("config.yaml") | {
 PLAN = Plan(CONFIG)  # its releases, weights, tables and recipes are all that these tests know of
 SIZES = yaml.safe_load(Path(__file__).with_name("sizes.yaml").read_text())
 TEXTS = ("a dog jumps over the box", "two red cars wait")  # what a tokenizer is learnt from
-RESOURCES = ("--resources", "mem_mb=64000", "gpu=1")
+ONE_GPU = ["--resources", "mem_mb=64000", "gpu=1"]
 
 
 def config_of(method: str) -> dict:
@@ -47,6 +49,19 @@ def config_of(method: str) -> dict:
 
 def tried(method: str) -> dict:
     return SIZES.get(method, {}).get("tried", {})
+
+
+def rows_in_place(method: str) -> dict[str, list[dict]]:
+    """Table -> rows that stand in the place of the recipe's, where sizes.yaml names some."""
+    tables = tried(method).get("tables", [])
+    return (
+        {table: told["rows"] for table, told in tables.items() if "rows" in told} if is_told(tables) else {}
+    )
+
+
+def is_told(tables: list | dict) -> bool:
+    """Whether more is said of tables than their names."""
+    return isinstance(tables, dict)
 
 
 def splits_of(method: str, release: str) -> tuple[str, ...]:
@@ -151,6 +166,26 @@ class Image:
         return bytes(made)
 
 
+class Later:
+    """A published file whose bytes are made when they are first asked for: most tables need some of the foundations."""
+
+    making = RLock()  # one foundation at a time: they are drawn from torch's own generator
+
+    def __init__(self, make: Callable[[], dict[str, Image | bytes]], name: str):
+        self.make, self.name = make, name
+
+    @property
+    def made(self) -> Image | bytes:
+        with self.making:
+            return self.make()[self.name]
+
+    def __len__(self) -> int:
+        return len(self.made)
+
+    def __getitem__(self, part: slice) -> bytes:
+        return self.made[part]
+
+
 def noise(dtype: torch.dtype) -> bytes:
     """What stands in the place of large tensors."""
     return bytes((0.02 * torch.randn(LARGE)).to(dtype).view(torch.uint8).numpy())
@@ -236,21 +271,22 @@ def served():
 def at_paper_scale(tmp_path, served, method, table) -> AtPaperScale:
     """One table to make, all releases and foundations downloadable; cards differ in where from and how many.
 
-    Of the recipe differ the protocols and stages that sizes.yaml names (`tried`): a processor would take an hour.
+    Of the recipe differ the protocols, stages and rows that sizes.yaml names (`tried`): a processor would take an hour.
     """
     plan, project = plan_of(method), checkout_at(tmp_path / "project")
     (project.folder / "config.yaml").write_text(yaml.safe_dump(config_of(method)))
-    project.arguments = (f"results/paper/tables/{method}/{table}.csv", *RESOURCES)
+    project.arguments = (f"results/paper/tables/{method}/{table}.csv", *tried(method).get("machine", ONE_GPU))
     project.environment = {"HF_ENDPOINT": served.url}
     copy = AtPaperScale(project, served, plan)
     recipe = project.folder / plan.recipe_files[method]
     changes = {key: tried(method).get(key, {}) for key in ("protocols", "stages")}
+    changes["tables"] = {name: {"rows": rows} for name, rows in rows_in_place(method).items()}
     changed = overlaid(read_yaml(recipe), changes)
     recipe.write_text(yaml.safe_dump(changed, sort_keys=False))
     for release in plan.fetched:
-        lengths = {
-            key: tried(method)[key] for key in ("seconds", "length_s", "keyframes") if key in tried(method)
-        }
+        tables = tried(method).get("tables", [])
+        told = tried(method) | (tables[table] if is_told(tables) else {})
+        lengths = {key: told[key] for key in ("seconds", "length_s", "keyframes") if key in told}
         body = release_archive(release, splits_of(method, release), tuple(lengths.items()))
         served.add(f"/{release}.tar", body)
         source = {"url": f"{served.url}/{release}.tar", "file": f"{release}.tar", "unpack": "tar"}
@@ -258,11 +294,15 @@ def at_paper_scale(tmp_path, served, method, table) -> AtPaperScale:
         expects = [{"path": want.path} for want in plan.cards[release].expects]
         copy.edit(release, access="open", sources=[source], expects=expects, shards={"mini": 1, "paper": 1})
     for weights in plan.published:
-        hub, files = hub_of(weights), published_weights(weights, tmp_path / "published" / weights)
+        hub, files = (
+            hub_of(weights),
+            cache(partial(published_weights, weights, tmp_path / "published" / weights)),
+        )
         card = project.folder / f"retake/weights/{weights}/card.yaml"
         card.write_text(yaml.safe_dump(read_yaml(card) | {"access": "open", "source": hub}, sort_keys=False))
         for file in hub["files"]:
-            served.add(f"/{hub['repo']}/resolve/{hub['revision']}/{file['name']}", files[file["name"]])
+            path = f"/{hub['repo']}/resolve/{hub['revision']}/{file['name']}"
+            served.add(path, Later(files, file["name"]))
     return copy
 
 
