@@ -275,7 +275,9 @@ def at_paper_scale(tmp_path, served, method, table) -> AtPaperScale:
     """
     plan, project = plan_of(method), checkout_at(tmp_path / "project")
     (project.folder / "config.yaml").write_text(yaml.safe_dump(config_of(method)))
-    project.arguments = (f"results/paper/tables/{method}/{table}.csv", *tried(method).get("machine", ONE_GPU))
+    tables = tried(method).get("tables", [])
+    told = tried(method) | (tables[table] if is_told(tables) else {})
+    project.arguments = (f"results/paper/tables/{method}/{table}.csv", *told.get("machine", ONE_GPU))
     project.environment = {"HF_ENDPOINT": served.url}
     copy = AtPaperScale(project, served, plan)
     recipe = project.folder / plan.recipe_files[method]
@@ -284,8 +286,6 @@ def at_paper_scale(tmp_path, served, method, table) -> AtPaperScale:
     changed = overlaid(read_yaml(recipe), changes)
     recipe.write_text(yaml.safe_dump(changed, sort_keys=False))
     for release in plan.fetched:
-        tables = tried(method).get("tables", [])
-        told = tried(method) | (tables[table] if is_told(tables) else {})
         lengths = {key: told[key] for key in ("seconds", "length_s", "keyframes") if key in told}
         body = release_archive(release, splits_of(method, release), tuple(lengths.items()))
         served.add(f"/{release}.tar", body)
