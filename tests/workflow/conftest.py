@@ -79,12 +79,17 @@ class Project:
     def snakemake(self, *arguments: str, check: bool = True, **environment: str):
         return self.run("snakemake", *self.arguments, *arguments, check=check, **environment)
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen:
-        """Snakemake in the background, output in `started.log`."""
+    def start(self, *arguments: str, own_group: bool = False, **environment: str) -> subprocess.Popen:
+        """Snakemake in the background, output in `started.log`; own_group: as a terminal starts it."""
         with (self.folder / "started.log").open("w") as log:
             command = ["snakemake", *self.arguments, *arguments]
             return subprocess.Popen(
-                command, cwd=self.folder, env=self.env(**environment), stdout=log, stderr=log
+                command,
+                cwd=self.folder,
+                env=self.env(**environment),
+                stdout=log,
+                stderr=log,
+                start_new_session=own_group,
             )
 
     def planned(self, *arguments: str) -> dict[str, int]:

@@ -24,7 +24,7 @@ def wait_for(condition, seconds=30):
 def asleep(project, server, seconds):
     """(project, its Snakemake, the pid of a job that sleeps for so long)."""
     nap = {"TINY_NAP": "train_stage", "TINY_NAP_S": str(seconds), "TINY_PIDS": str(project.folder)}
-    main = project.start(**nap, **{SERVER: server})
+    main = project.start(own_group=True, **nap, **{SERVER: server})
     pid = project.folder / "train_stage.pid"
     wait_for(lambda: pid.exists() and pid.read_text())
     forked = os.getsid(int(pid.read_text())) == int(pid.read_text())
@@ -96,13 +96,11 @@ def test_a_paused_workflow_keeps_its_jobs(undisturbed):
 
 
 def test_ctrl_c_ends_the_workflow_and_its_job(sleeping):
-    """It reaches the terminal's process group: Snakemake, the shell, and what the shell started."""
+    """It reaches the whole process group of the terminal at once, a job that is just being started included."""
     _, main, job = sleeping
     everyone = guard.descendants(main.pid)
-    group = [pid for pid in everyone if os.getpgid(pid) == os.getpgid(main.pid)]
-    for pid in [*group, main.pid]:
-        os.kill(pid, signal.SIGINT)
-    assert main.wait(60) != 0
+    os.killpg(main.pid, signal.SIGINT)
+    assert main.wait(40) != 0, "a job sleeps for 60 s"
     wait_for(lambda: all(guard._started(pid) == "-" for pid in (job, *everyone)))
 
 
