@@ -2,7 +2,7 @@
 # make test    set up, run the tests, but for the long ones
 # make test-all        set up, run every test, the long ones too, and the heavy ones with config.yaml again: hours
 # make test-services   set up, run what needs servers: Slurm, PostgreSQL, SSH (as root, on Debian)
-# make check   set up, lint, format, types and unit tests: under three minutes
+# make check   set up, lint, format, types and unit tests: six minutes
 # Other targets: install, lint, unit, lock, clean (the environment stays), distclean (results go too).
 
 PYTHON ?= python3
